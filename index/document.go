@@ -1,0 +1,40 @@
+// Package index holds a collection's documents and chunks on disk and answers
+// a query with two legs, vector and keyword.
+//
+// The package owns the types and the commit: a run of a [Builder] writes a
+// whole new generation into a folder of its own and publishes it with one
+// rename, so that both legs always know the same documents. What it stores
+// with is handed in: a [Splitter], an [Embedder], a [VectorEngine] and a
+// [KeywordEngine], each an adapter in a folder below this one.
+//
+// Start at [Open] to search and at [Index.Build] to fill.
+package index
+
+// Document is one loaded text: a page, a file, a line of a .jsonl file.
+type Document struct {
+	ID    string         // unique within a collection
+	URL   string         // the page's address or the file's path; "" if there is none
+	Title string         // "" if there is none
+	Text  string         // UTF-8
+	Meta  map[string]any // JSON values; may be nil
+}
+
+// Chunk is one indexed piece of a document's text.
+type Chunk struct {
+	ID         string         `json:"id"` // "<document id>#chunk-<ordinal>"
+	DocumentID string         `json:"document_id"`
+	URL        string         `json:"url"`
+	Title      string         `json:"title"`
+	Text       string         `json:"text"`
+	Ordinal    int            `json:"ordinal"` // position in the document, from 0
+	Start      int            `json:"start"`   // in characters (code points) of the document
+	End        int            `json:"end"`     // exclusive
+	Meta       map[string]any `json:"meta,omitempty"`
+}
+
+// Hit is a chunk that a search found. Score is the leg's own (cosine, BM25)
+// or the fused one, by where the hit came from; higher is better.
+type Hit struct {
+	Chunk Chunk
+	Score float64
+}
