@@ -1,0 +1,224 @@
+// Package config reads ragproxy's settings and is imported by cmd/ragproxy only.
+//
+// [Load] merges, later wins: the defaults, one file (YAML, TOML or JSON), .env,
+// the environment, the command line. Every key of the tree below is a key of
+// the file and, with RAGPROXY_ in front and _ for dots, a variable:
+// retrieval.top_k is RAGPROXY_RETRIEVAL_TOP_K. An empty variable counts as not
+// set. Lists in variables and flags are separated by commas; aliases are JSON
+// there. Paths are relative to the working folder; a leading ~/ is the home
+// folder. All problems come back at once as an [*Error], each with its key.
+package config
+
+import "time"
+
+// Builtin as upstream.base_url names the demo upstream that needs no network.
+const Builtin = "builtin"
+
+// Config is the whole tree, resolved: what was left empty and has a rule for
+// it (upstream.base_url, data_dir, ...) is filled in. It is not changed after
+// Load, hence safe for concurrent reading.
+type Config struct {
+	// Listen is the address to serve on, host:port. An empty host is all
+	// interfaces, port 0 any free one. Default 127.0.0.1:8080.
+	Listen string `key:"listen"`
+	// DataDir holds the indexes. Default $XDG_DATA_HOME/ragproxy, else
+	// ~/.local/share/ragproxy.
+	DataDir string `key:"data_dir"`
+	// LogLevel is debug, info, warn or error. Default info.
+	LogLevel string `key:"log_level"`
+
+	Upstream  Upstream  `key:"upstream"`
+	Embedding Embedding `key:"embedding"`
+	Rewrite   Rewrite   `key:"rewrite"`
+	Index     Index     `key:"index"`
+	Retrieval Retrieval `key:"retrieval"`
+	Prompt    Prompt    `key:"prompt"`
+	Stream    Stream    `key:"stream"`
+	// Aliases are further model names with settings of their own. Default none.
+	Aliases []Alias `key:"aliases"`
+	Limits  Limits  `key:"limits"`
+	Load    Fetch   `key:"load"`
+
+	file    string            // the file that was read, "" = none
+	sources map[string]string // where a key's value is from; absent = default
+	ambient ambient
+	reason  string // why Upstream.BaseURL is what it is
+}
+
+// Upstream is the model API that answers.
+type Upstream struct {
+	// BaseURL is an http(s) URL as OpenAI SDKs take it, ending in /v1, or
+	// "builtin". When empty: OPENAI_BASE_URL if set, else
+	// https://api.openai.com/v1 if OPENAI_API_KEY is set, else builtin.
+	BaseURL string `key:"base_url"`
+	// APIKey replaces the client's Authorization; when empty the client's own
+	// goes through. OPENAI_API_KEY fills it, but only where that key belongs:
+	// at the origin (scheme, host, port) of OPENAI_BASE_URL, or of
+	// https://api.openai.com when that is not set. An OpenAI SDK would send it to
+	// any base URL; here it never reaches a host that only a config file named,
+	// nor one that only a .env names while the key is from the environment.
+	// Load warns when it withholds the key.
+	APIKey string `key:"api_key" secret:"true"`
+	// Model is what `ragproxy ask` asks for; clients of the server name their
+	// own. Default gpt-4o-mini.
+	Model string `key:"model"`
+}
+
+// Embedding is where vectors come from.
+type Embedding struct {
+	// Provider is minilm (local, no network) or openai (any compatible
+	// /v1/embeddings). Default minilm.
+	Provider string `key:"provider"`
+	// Model is the openai provider's model; minilm has one and ignores it.
+	// Default text-embedding-3-small when provider is openai.
+	Model string `key:"model"`
+	// BaseURL is for provider openai only. When empty: upstream.base_url unless
+	// that is builtin, else OPENAI_BASE_URL, else https://api.openai.com/v1.
+	BaseURL string `key:"base_url"`
+	// APIKey is as configured; use [Config.EmbeddingKey].
+	APIKey string `key:"api_key" secret:"true"`
+	// Dimensions is sent as `dimensions` and checked in each answer; 0 sends
+	// nothing and takes the model's own number. 0 to 16384. Default 0.
+	Dimensions int `key:"dimensions"`
+	// BatchSize is how many texts go into one request, 1 to 2048. Default 64.
+	BatchSize int `key:"batch_size"`
+}
+
+// Rewrite turns a follow-up into a standalone query.
+type Rewrite struct {
+	// Mode is auto (only when there is history), always or never. Default auto.
+	Mode string `key:"mode"`
+	// Model that rewrites; empty = the model of the client's request.
+	Model string `key:"model"`
+	// MaxTurns is how many turns of history the rewrite sees, 1 to 100.
+	// Default 10.
+	MaxTurns int `key:"max_turns"`
+	// Deadline is how long a rewrite may take before the raw question is
+	// searched instead; above 0, at most 5m. Default 3s.
+	Deadline time.Duration `key:"deadline"`
+	// BaseURL is as upstream.base_url; empty = the same as that.
+	BaseURL string `key:"base_url"`
+	// APIKey is as configured; use [Config.RewriteKey].
+	APIKey string `key:"api_key" secret:"true"`
+}
+
+// Index says how vectors are searched.
+type Index struct {
+	// Vector is auto (exact below a size, hnsw above), exact or hnsw. Default
+	// auto.
+	Vector string `key:"vector"`
+}
+
+// Retrieval is the search of a request.
+type Retrieval struct {
+	// TopK is how many passages go into the prompt, 1 to 50. Default 4.
+	TopK int `key:"top_k"`
+	// Depth is how many hits of each leg are fused, top_k to 1000. Default 100.
+	Depth int `key:"depth"`
+	// VectorWeight is the vector leg's share of the fused score, 0 to 1; 0 is
+	// keywords only, 1 vectors only. Default 0.5.
+	VectorWeight float64 `key:"vector_weight"`
+	// MinScore drops hits whose fused score is lower, 0 to 1. Default 0.
+	MinScore float64 `key:"min_score"`
+	// MaxContextTokens bounds the passages in the prompt; 0 = no bound.
+	// Default 0.
+	MaxContextTokens int `key:"max_context_tokens"`
+}
+
+// Prompt is how passages reach the model.
+type Prompt struct {
+	// Placement is system or user: the message that takes the passages.
+	// Default system.
+	Placement string `key:"placement"`
+	// AnswerFile and RewriteFile are templates that replace the shipped ones.
+	// Default none.
+	AnswerFile  string `key:"answer_file"`
+	RewriteFile string `key:"rewrite_file"`
+}
+
+// Stream is what clients see beside the answer.
+type Stream struct {
+	// Dialect is rag, annotations, openwebui, azure, perplexity or plain.
+	// Default rag.
+	Dialect string `key:"dialect"`
+	// Events are the extra events to send. Default: empty, the dialect's own
+	// choice.
+	Events Events `key:"events"`
+	// KeepAlive is the silence after which an SSE comment goes out; 0 = never.
+	// Default 15s.
+	KeepAlive time.Duration `key:"keep_alive"`
+}
+
+// Events is a list of event names and types (rewrite, retrieval.done, ...), or
+// one of the single words "all" and "none" (`false` in a file is none). Empty is
+// the default choice.
+type Events []string
+
+// Alias is a model name that stands for a model with settings.
+type Alias struct {
+	// Name is what clients ask for; unique.
+	Name string `key:"name"`
+	// Model is what the upstream is asked for. Required.
+	Model string `key:"model"`
+	// Dialect, Collection, Events, TopK and Rewrite: empty or 0 = as without the
+	// alias.
+	Dialect    string `key:"dialect"`
+	Collection string `key:"collection"`
+	// Enabled false turns retrieval off; nil = as without the alias.
+	Enabled *bool  `key:"enabled"`
+	Events  Events `key:"events"`
+	TopK    int    `key:"top_k"`
+	Rewrite string `key:"rewrite"`
+}
+
+// Limits bound what one client may do.
+type Limits struct {
+	// MaxBodyBytes bounds a request's body: a number of bytes or 64MiB, 64MB.
+	// 1 to 1GiB. Default 64MiB.
+	MaxBodyBytes Bytes `key:"max_body_bytes"`
+}
+
+// Fetch bounds what `ragproxy index` loads from URLs.
+type Fetch struct {
+	// AllowPrivate lets URLs resolve to loopback and private addresses.
+	// Default false.
+	AllowPrivate bool `key:"allow_private"`
+	// AllowAddresses are ip:port pairs that are allowed all the same. Default
+	// none.
+	AllowAddresses []string `key:"allow_addresses"`
+	// Timeout bounds one page; above 0. Default 5s.
+	Timeout time.Duration `key:"timeout"`
+	// MaxBytes bounds one page or file, as limits.max_body_bytes, at most 16GiB.
+	// Default 64MiB.
+	MaxBytes Bytes `key:"max_bytes"`
+}
+
+// Default is the tree before anything is read; what depends on the environment
+// is still empty.
+func Default() *Config {
+	return &Config{
+		Listen:    "127.0.0.1:8080",
+		LogLevel:  "info",
+		Upstream:  Upstream{Model: "gpt-4o-mini"},
+		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
+		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second},
+		Index:     Index{Vector: "auto"},
+		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5},
+		Prompt:    Prompt{Placement: "system"},
+		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
+		Limits:    Limits{MaxBodyBytes: 64 * MiB},
+		Load:      Fetch{Timeout: 5 * time.Second, MaxBytes: 64 * MiB},
+	}
+}
+
+// File is the config file that was read, "" if none.
+func (c *Config) File() string { return c.file }
+
+// Source says where a key's value is from: "default", the file's path,
+// ".env: NAME", "env: NAME", "flag", or the rule that filled it in.
+func (c *Config) Source(key string) string {
+	if s, ok := c.sources[key]; ok {
+		return s
+	}
+	return "default"
+}
