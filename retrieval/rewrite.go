@@ -1,0 +1,119 @@
+package retrieval
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Modes of the rewrite.
+const (
+	RewriteAuto   = "auto"   // where there is a history
+	RewriteAlways = "always" // the first turn, too
+	RewriteNever  = "never"
+)
+
+// RewriteOptions say when and how a turn is rewritten.
+type RewriteOptions struct {
+	Mode     string
+	MaxTurns int           // of the history, the latest
+	Deadline time.Duration // after it the user's own words are searched
+}
+
+// Completer is the model that rewrites. Called at most once a request.
+type Completer interface {
+	// Complete answers a conversation with one text. With OnDelta set the
+	// text is also handed over as it comes, in this goroutine.
+	Complete(ctx context.Context, req CompletionRequest) (Completion, error)
+}
+
+// CompletionRequest is one call of a model.
+type CompletionRequest struct {
+	System   string
+	Messages []Message
+	OnDelta  func(string)
+}
+
+// Completion is what the model said. Usage is nil if it did not tell.
+type Completion struct {
+	Text  string
+	Model string
+	Usage *Usage
+}
+
+// Usage counts tokens as the model reports them.
+type Usage struct {
+	PromptTokens     int64 `json:"prompt_tokens"`
+	CompletionTokens int64 `json:"completion_tokens"`
+}
+
+// rewrite sets res.Query. The gate costs nothing: without a history there is
+// no call. Whatever goes wrong, the user's own words stand.
+func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on func(Event)) {
+	mode := req.Rewrite
+	if mode == "" {
+		mode = r.opts.Rewrite.Mode
+	}
+	if mode == RewriteNever || mode == RewriteAuto && len(req.History) == 0 || req.Completer == nil {
+		return
+	}
+	begin := time.Now()
+	if d := r.opts.Rewrite.Deadline; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, errRewriteLate)
+		defer cancel()
+	}
+	call := CompletionRequest{System: r.opts.Prompts.rewrite, Messages: latest(req.History, r.opts.Rewrite.MaxTurns)}
+	call.Messages = append(call.Messages, Message{Role: "user", Text: req.Turn})
+	if req.Deltas {
+		call.OnDelta = func(s string) { on(RewriteDelta{s}) }
+	}
+	done, err := req.Completer.Complete(ctx, call)
+	res.Usage = done.Usage
+	query := cleanQuery(done.Text)
+	if err == nil && query == "" {
+		err = errors.New("the model gave no text")
+	}
+	if err != nil {
+		res.Degraded = append(res.Degraded, StageRewrite)
+		on(RewriteFailed{Err: rewriteError(ctx, err), Query: req.Turn})
+		return
+	}
+	res.Query = query
+	on(RewriteDone{Query: query, Original: req.Turn, Model: done.Model, Took: time.Since(begin)})
+}
+
+var errRewriteLate = errors.New("the rewrite is late")
+
+func rewriteError(ctx context.Context, err error) *StageError {
+	if context.Cause(ctx) == errRewriteLate {
+		return &StageError{"deadline", "the rewrite took too long", err}
+	}
+	return &StageError{"rewrite_failed", "the rewrite failed", err}
+}
+
+// latest copies the last n messages (all, if n is 0).
+func latest(history []Message, n int) []Message {
+	if n > 0 && len(history) > n {
+		history = history[len(history)-n:]
+	}
+	return append(make([]Message, 0, len(history)+1), history...)
+}
+
+// cleanQuery takes off what models put around a query: thoughts that a server
+// without a reasoning parser leaves in the text, white space, quotes.
+func cleanQuery(s string) string {
+	if _, after, ok := strings.Cut(s, "</think>"); ok {
+		s = after
+	}
+	s = strings.TrimSpace(s)
+	for _, q := range [][2]string{{`"`, `"`}, {"“", "”"}, {"'", "'"}} {
+		inner, left := strings.CutPrefix(s, q[0])
+		inner, right := strings.CutSuffix(inner, q[1])
+		if left && right && !strings.Contains(inner, q[0]) {
+			s = strings.TrimSpace(inner)
+		}
+	}
+	return s
+}

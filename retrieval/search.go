@@ -1,0 +1,94 @@
+package retrieval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+// SearchRequest is a query for the index alone, without rewrite and prompt.
+type SearchRequest struct {
+	Query      string
+	Collection string
+	TopK       int
+	Filters    map[string]any
+}
+
+// Found is the answer to a SearchRequest: the best chunks, and the legs that
+// failed.
+type Found struct {
+	Sources []Source
+	Failed  []RetrievalFailed
+}
+
+// Search asks both legs, fuses them and keeps the best TopK. The error is
+// index.ErrNotFound, the context's, or that of a query no leg can take.
+func (r *Retriever) Search(ctx context.Context, req SearchRequest) (Found, error) {
+	limited := ctx
+	if r.opts.Deadline > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, r.opts.Deadline)
+		defer cancel()
+	}
+	legs, err := r.opts.Searcher.Search(limited, index.Query{
+		Text: req.Query, Collection: req.Collection, Depth: max(r.opts.Depth, req.TopK), Filters: req.Filters,
+		SkipVector: r.opts.VectorWeight == 0, SkipKeyword: r.opts.VectorWeight == 1,
+	})
+	if err != nil {
+		return Found{}, fmt.Errorf("search: %w", err)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return Found{}, err
+	}
+	out := Found{Failed: r.failures(legs)}
+	for _, f := range fuse(legs.Vector.Hits, legs.Keyword.Hits, r.opts.VectorWeight) {
+		if len(out.Sources) == req.TopK || f.hit.Score < r.opts.MinScore {
+			break
+		}
+		out.Sources = append(out.Sources, Source{
+			N: len(out.Sources) + 1, Hit: f.hit, Vector: f.vector, Keyword: f.keyword, Collection: req.Collection,
+		})
+	}
+	return out, nil
+}
+
+// failures tells each dead leg, and which leg stands in for it.
+func (r *Retriever) failures(legs index.Legs) []RetrievalFailed {
+	var out []RetrievalFailed
+	if err := legs.Vector.Err; err != nil {
+		f := RetrievalFailed{Leg: LegVector, Err: legError(err)}
+		if legs.Keyword.Err == nil && r.opts.VectorWeight != 1 {
+			f.Fallback = LegKeyword
+		}
+		out = append(out, f)
+	}
+	if err := legs.Keyword.Err; err != nil {
+		f := RetrievalFailed{Leg: LegKeyword, Err: legError(err)}
+		if legs.Vector.Err == nil && r.opts.VectorWeight != 0 {
+			f.Fallback = LegVector
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func legError(err error) *StageError {
+	switch {
+	case errors.Is(err, index.ErrSpace):
+		return &StageError{"embedding_space_mismatch", "the collection was made with another embedder", err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &StageError{"deadline", "the search took too long", err}
+	default:
+		return &StageError{"leg_failed", "this part of the search is not available", err}
+	}
+}
+
+// Legs is how many legs a search asks.
+func (r *Retriever) Legs() int {
+	if r.opts.VectorWeight == 0 || r.opts.VectorWeight == 1 {
+		return 1
+	}
+	return 2
+}
