@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ragproxy/ragproxy/proxy/dialect"
+	"github.com/ragproxy/ragproxy/proxy/sse"
+	"github.com/ragproxy/ragproxy/retrieval"
+)
+
+// chat answers POST /v1/chat/completions, top to bottom.
+func (s *Server) chat(c *gin.Context) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.opts.MaxBodyBytes))
+	if err != nil {
+		return err
+	}
+	req, err := parseRequest(body)
+	if err != nil {
+		return err
+	}
+	opts, err := s.requestOptions(req, c.Request.Header)
+	if err != nil {
+		return err
+	}
+	if !opts.on(req) {
+		return s.relayUntouched(c, req)
+	}
+	x := s.newExchange(c, req, opts)
+	defer x.out.Close()
+	result, err := s.opts.Retriever.Retrieve(c.Request.Context(), s.retrievalRequest(c, req, opts, x), x.encoder.Retrieval)
+	if err != nil {
+		return x.fail(unknownCollection(err, "rag.collection", opts.collection))
+	}
+	s.logRetrieval(c, result)
+	x.encoder.Answer(result)
+	resp, err := s.upstream.chat(c.Request.Context(), c.Request.Header, req.inject(result.Prompt, s.opts.Model, opts.placement))
+	if err != nil {
+		return x.fail(upstreamFailure(c.Request.Context(), err))
+	}
+	defer resp.Body.Close()
+	return x.relay(resp, result)
+}
+
+// requestOptions is what holds for this request: body, then header, then
+// configuration.
+func (s *Server) requestOptions(req *chatRequest, h http.Header) (ragOptions, error) {
+	opts, err := parseRag(req.rag)
+	if err != nil {
+		return opts, err
+	}
+	if err := opts.withHeaders(h); err != nil {
+		return opts, err
+	}
+	if opts.dialect == "" {
+		opts.dialect = s.opts.Dialect
+	}
+	if opts.placement == "" {
+		opts.placement = s.opts.Placement
+	}
+	if opts.text == "" {
+		opts.text = dialect.TextFull
+	}
+	if !opts.eventsSet {
+		opts.filter.Events, opts.filter.All, opts.filter.None = s.opts.Events.Events, s.opts.Events.All, s.opts.Events.None
+	}
+	return opts, nil
+}
+
+// on says whether this request is retrieved for.
+func (o ragOptions) on(req *chatRequest) bool {
+	return (o.enabled == nil || *o.enabled) && req.wantsRetrieval()
+}
+
+func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOptions, x *exchange) retrieval.Request {
+	model := s.opts.RewriteModel
+	if model == "" {
+		model = req.model
+	}
+	if model == "" {
+		model = s.opts.Model
+	}
+	header := s.rewrite.forward(c.Request.Header)
+	if s.opts.RewriteForeign && s.opts.Rewrite.APIKey == "" {
+		header.Del("Authorization")
+	}
+	return retrieval.Request{
+		History:    req.history,
+		Turn:       req.question.text,
+		Completer:  rewriter{s.rewrite, header, model, req.includeUsage},
+		Collection: opts.collection,
+		TopK:       opts.topK,
+		Rewrite:    opts.rewrite,
+		Deltas:     x.live && x.selection["rewrite.delta"],
+		Filters:    opts.filters,
+	}
+}
+
+func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result) {
+	c.Set(logKey, []slog.Attr{
+		slog.Int("sources", len(res.Sources)),
+		slog.Int64("retrieval_ms", res.Took.Milliseconds()),
+		slog.Bool("rewritten", res.Query != res.Original),
+		slog.String("degraded", strings.Join(res.Degraded, ",")),
+	})
+}
+
+// relayUntouched is the whole of a request without retrieval: its bytes less
+// the member "rag", and upstream's bytes back.
+func (s *Server) relayUntouched(c *gin.Context, req *chatRequest) error {
+	resp, err := s.upstream.chat(c.Request.Context(), c.Request.Header, req.strip(s.opts.Model))
+	if err != nil {
+		return upstreamFailure(c.Request.Context(), err)
+	}
+	defer resp.Body.Close()
+	x := &exchange{server: s, w: c.Writer, out: sse.NewWriter(c.Writer, 0), plain: true}
+	x.encoder = x.newPlain()
+	defer x.out.Close()
+	return x.relay(resp, nil)
+}
+
+// upstreamFailure tells a client that went away from an upstream that did.
+func upstreamFailure(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return upstreamError(err)
+}
+
+// newExchange sets up the answer's side of a request.
+func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) *exchange {
+	selection := opts.filter.Select()
+	if len(selection) == 0 {
+		opts.dialect = "plain" // no extras at all, and the id stays
+	}
+	d, _ := dialect.Lookup(opts.dialect) // checked where it was read
+	x := &exchange{
+		server: s, w: c.Writer, dialect: d, selection: selection, plain: d.Name == "plain",
+		live: req.stream && (selection.Live() || opts.live != nil && *opts.live),
+	}
+	keepAlive := s.opts.KeepAlive
+	if x.plain {
+		keepAlive, x.live = 0, false
+	}
+	x.out = sse.NewWriter(c.Writer, keepAlive)
+	x.request = dialect.Request{
+		ID: "chatcmpl-" + rand.Text(), Model: req.model, Choices: req.choices, IncludeUsage: req.includeUsage,
+		Select: selection, Text: opts.text, Now: time.Now,
+	}
+	x.encoder = d.Stream(x.request, x)
+	return x
+}
+
+// sawError notices an error that upstream sends within its stream.
+func sawError(line []byte) bool {
+	return bytes.Contains(line, []byte(`"error"`)) && dialect.IsError(line)
+}
+
+var errUpstreamClosed = &Error{http.StatusBadGateway, "upstream_error", "upstream_closed", "", "the upstream closed the stream before its end", errors.New("no [DONE]")}

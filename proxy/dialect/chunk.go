@@ -1,0 +1,134 @@
+package dialect
+
+import (
+	"bytes"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/ragproxy/ragproxy/internal/splice"
+	"github.com/ragproxy/ragproxy/proxy/sse"
+)
+
+// chunk is an upstream chat.completion.chunk as spans of its bytes.
+type chunk struct {
+	src     []byte
+	root    gjson.Result
+	id      gjson.Result
+	choices []choice
+	usage   gjson.Result
+	errKey  gjson.Result // "error": null, which openai-go takes for an error
+	errNull gjson.Result
+	isError bool
+}
+
+type choice struct {
+	object   gjson.Result
+	index    int
+	delta    gjson.Result
+	content  string
+	finished bool
+}
+
+// parseChunk reads the few members that a dialect looks at. ok is false for
+// what is no JSON object. The spans share src's memory: src must not change
+// while they are in use.
+func parseChunk(src []byte) (c chunk, ok bool) {
+	c.src = src
+	c.root = gjson.Parse(unsafe.String(unsafe.SliceData(src), len(src)))
+	// An object that is not closed is half a line; nothing can be put into it.
+	if trimmed := bytes.TrimRight(src, " \t\r\n"); !c.root.IsObject() || trimmed[len(trimmed)-1] != '}' {
+		return c, false
+	}
+	c.root.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "id":
+			c.id = value
+		case "choices":
+			if value.IsArray() {
+				value.ForEach(func(_, v gjson.Result) bool {
+					c.choices = append(c.choices, parseChoice(v))
+					return true
+				})
+			}
+		case "usage":
+			c.usage = value
+		case "error":
+			c.isError = value.Type != gjson.Null
+			if !c.isError {
+				c.errKey, c.errNull = key, value
+			}
+		}
+		return true
+	})
+	return c, true
+}
+
+func parseChoice(v gjson.Result) choice {
+	ch := choice{object: v}
+	v.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "index":
+			ch.index = int(value.Int())
+		case "delta":
+			ch.delta = value
+			if content := value.Get("content"); content.Type == gjson.String {
+				ch.content = content.Str
+			}
+		case "finish_reason":
+			ch.finished = value.Type == gjson.String
+		}
+		return true
+	})
+	return ch
+}
+
+// base makes the edits that every relayed chunk gets: the stream's one id,
+// and no null error.
+func (c *chunk) base(e *splice.Edits, quotedID []byte) {
+	if c.id.Exists() {
+		e.Replace(c.id.Index, c.id.Index+len(c.id.Raw), quotedID)
+	}
+	if c.errKey.Exists() {
+		e.RemoveMember(c.src, c.errKey, c.errNull)
+	}
+}
+
+// addAnnotations puts elements (JSON values joined by commas) into the
+// annotations of holder, a delta or a message, which belongs to parent.
+func addAnnotations(e *splice.Edits, src []byte, parent, holder gjson.Result, name string, elements []byte) {
+	wrapped := append(append([]byte("["), elements...), ']')
+	switch {
+	case holder.IsObject():
+		var have gjson.Result
+		holder.ForEach(func(key, value gjson.Result) bool {
+			if key.Str != "annotations" {
+				return true
+			}
+			have = value
+			return false
+		})
+		switch {
+		case have.IsArray():
+			e.AddElements(src, have, elements)
+		case have.Exists(): // null
+			e.Replace(have.Index, have.Index+len(have.Raw), wrapped)
+		default:
+			e.AddMember(src, holder, "annotations", wrapped)
+		}
+	case holder.Exists(): // null
+		e.Replace(holder.Index, holder.Index+len(holder.Raw), append(append([]byte(`{"annotations":`), wrapped...), '}'))
+	default:
+		e.AddMember(src, parent, name, append(append([]byte(`{"annotations":`), wrapped...), '}'))
+	}
+}
+
+// IsError says whether a line of a stream carries an error of upstream's own.
+func IsError(line []byte) bool {
+	from, to, ok := sse.Data(line)
+	if !ok {
+		return false
+	}
+	c, ok := parseChunk(line[from:to])
+	return ok && c.isError
+}

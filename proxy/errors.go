@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+// Error is what a client is told, in OpenAI's shape. Err, the cause, is for
+// the log only.
+type Error struct {
+	Status  int
+	Type    string
+	Code    string
+	Param   string // the key at fault; "" if none is
+	Message string
+	Err     error
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// body is {"error":{"message","type","param","code"}}, the only shape that
+// every SDK reads.
+func (e *Error) body() []byte {
+	var out struct {
+		Error struct {
+			Message string  `json:"message"`
+			Type    string  `json:"type"`
+			Param   *string `json:"param"`
+			Code    string  `json:"code"`
+		} `json:"error"`
+	}
+	out.Error.Message, out.Error.Type, out.Error.Code = e.Message, e.Type, e.Code
+	if e.Param != "" {
+		out.Error.Param = &e.Param
+	}
+	b, err := json.Marshal(out)
+	if err != nil { // strings only: cannot happen
+		return []byte(`{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal"}}`)
+	}
+	return b
+}
+
+func badRequest(code, param, message string) *Error {
+	return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: code, Param: param, Message: message}
+}
+
+func notFound(code, param, message string) *Error {
+	return &Error{Status: http.StatusNotFound, Type: "not_found_error", Code: code, Param: param, Message: message}
+}
+
+// unknownCollection names the collection that a client asked for in vain;
+// any other error stays what it is.
+func unknownCollection(err error, param, name string) error {
+	if !errors.Is(err, index.ErrNotFound) {
+		return err
+	}
+	e := notFound("collection_not_found", param, fmt.Sprintf("collection %q does not exist: index something into it first", name))
+	e.Err = err
+	return e
+}
+
+// upstreamError tells an upstream that gave no answer. Its address stays out
+// of the message: clients need not know it.
+func upstreamError(err error) *Error {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return &Error{http.StatusGatewayTimeout, "upstream_error", "upstream_timeout", "", "the upstream did not answer in time", err}
+	}
+	return &Error{http.StatusBadGateway, "upstream_error", "upstream_unreachable", "", "the upstream cannot be reached: check upstream.base_url and that it is running", err}
+}
+
+// asError finds the client's words for an error.
+func asError(err error) *Error {
+	var e *Error
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &tooLarge):
+		return &Error{http.StatusRequestEntityTooLarge, "invalid_request_error", "request_too_large", "", "the request body is larger than limits.max_body_bytes allows", err}
+	case errors.Is(err, context.Canceled):
+		// 499 is nginx's "client closed request"; nobody is there to read it.
+		return &Error{499, "invalid_request_error", "client_closed_request", "", "the client closed the request", err}
+	default:
+		return &Error{http.StatusInternalServerError, "server_error", "internal", "", "internal error: see the server's log", err}
+	}
+}

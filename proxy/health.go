@@ -1,0 +1,38 @@
+package proxy
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// live answers while the process can.
+func (s *Server) live(c *gin.Context) {
+	c.JSON(http.StatusOK, gin.H{"status": "ok", "version": s.opts.Version})
+}
+
+// ready answers 503 once the server is about to stop, so that a balancer
+// sends no more.
+func (s *Server) ready(c *gin.Context) {
+	if s.stopping.Load() {
+		e := &Error{Status: http.StatusServiceUnavailable, Type: "service_unavailable", Code: "not_ready", Message: "the server is stopping"}
+		c.Data(e.Status, "application/json; charset=utf-8", e.body())
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"status": "ok"})
+}
+
+// root tells a person with a browser what this is.
+func (s *Server) root(c *gin.Context) {
+	c.String(http.StatusOK, `ragproxy %s
+
+An OpenAI-compatible endpoint that adds retrieval. Point an SDK's base_url at
+this address with /v1 behind it:
+
+  POST /v1/chat/completions   answers with sources
+  POST /v1/rag/search         hits without a language model
+  GET  /v1/rag/collections    what is indexed
+  any other /v1/*             goes to the upstream untouched
+  GET  /livez, /readyz        health
+`, s.opts.Version)
+}

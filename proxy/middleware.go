@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// handle turns work that returns an error into a handler. Once the answer has
+// begun its status cannot be mended, so what fails then says so itself and
+// returns errAborted.
+func (s *Server) handle(work func(*gin.Context) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		err := work(c)
+		if err == nil {
+			return
+		}
+		_ = c.Error(err) // for the log line
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		e := asError(err)
+		c.Data(e.Status, "application/json; charset=utf-8", append(e.body(), '\n'))
+	}
+}
+
+// recoverer answers a panic with a 500 where it still can. It lets
+// http.ErrAbortHandler through, which cuts the connection: gin's own recovery
+// swallows it, and the client would see a clean end.
+func (s *Server) recoverer(c *gin.Context) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(v)
+		}
+		s.opts.Logger.Error("panic", "value", v, "stack", string(debug.Stack()))
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		c.Data(http.StatusInternalServerError, "application/json; charset=utf-8", asError(errors.New("panic")).body())
+	}()
+	c.Next()
+}
+
+const requestIDHeader = "X-Rag-Request-Id"
+
+func (s *Server) requestID(c *gin.Context) {
+	c.Header(requestIDHeader, "req-"+rand.Text())
+	c.Next()
+}
+
+// logLine writes the one Info line of a request: never its text, never a key.
+func (s *Server) logLine(c *gin.Context) {
+	begin := time.Now()
+	defer func() {
+		level := slog.LevelInfo
+		if p := c.Request.URL.Path; p == "/livez" || p == "/healthz" || p == "/readyz" {
+			level = slog.LevelDebug
+		}
+		attrs := []slog.Attr{
+			slog.String("request_id", c.Writer.Header().Get(requestIDHeader)),
+			slog.String("method", c.Request.Method),
+			slog.String("path", c.Request.URL.Path),
+			slog.Int("status", c.Writer.Status()),
+			slog.Int64("ms", time.Since(begin).Milliseconds()),
+		}
+		if extra, ok := c.Get(logKey); ok {
+			attrs = append(attrs, extra.([]slog.Attr)...)
+		}
+		if err := c.Errors.Last(); err != nil {
+			attrs = append(attrs, slog.String("error", err.Err.Error()))
+		}
+		s.opts.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
+	}()
+	c.Next()
+}
+
+// logKey holds what a handler adds to the log line, as []slog.Attr.
+const logKey = "ragproxy.log"

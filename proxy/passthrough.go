@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// passOn answers every path without a handler: what is below /v1 goes to the
+// upstream untouched, and says that nothing was retrieved for it.
+func (s *Server) passOn(c *gin.Context) error {
+	path, ok := strings.CutPrefix(c.Request.URL.EscapedPath(), "/v1/")
+	if !ok || strings.HasPrefix(path, "rag/") || path == "rag" || path == "chat/completions" && c.Request.Method == http.MethodPost {
+		return notFound("unknown_url", "", "unknown request URL: "+c.Request.Method+" "+c.Request.URL.Path)
+	}
+	target, err := url.Parse(strings.TrimRight(s.opts.Upstream.BaseURL, "/") + "/" + path)
+	if err != nil {
+		return notFound("unknown_url", "", "unknown request URL: "+c.Request.URL.Path)
+	}
+	// Read first: a proxy that answers while the body still comes may cut the
+	// answer (golang/go#40747).
+	if c.Request.Header.Get("Upgrade") == "" {
+		body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.opts.MaxBodyBytes))
+		if err != nil {
+			return err
+		}
+		c.Request.Body = io.NopCloser(bytes.NewReader(body))
+		c.Request.ContentLength = int64(len(body))
+		if len(body) == 0 {
+			c.Request.Body = http.NoBody
+		}
+	}
+	var failed error
+	(&httputil.ReverseProxy{
+		Transport: s.client.Transport,
+		Rewrite:   func(r *httputil.ProxyRequest) { s.redirect(r, target) },
+		ModifyResponse: func(resp *http.Response) error {
+			resp.Header.Set("X-RAG-Applied", "false")
+			return nil
+		},
+		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) { failed = upstreamFailure(r.Context(), err) },
+	}).ServeHTTP(c.Writer, c.Request)
+	return failed
+}
+
+// redirect points a request at the upstream, with the headers that go there.
+// Unlike a chat completion it keeps Accept-Encoding: nothing is edited.
+func (s *Server) redirect(r *httputil.ProxyRequest, target *url.URL) {
+	encoding := r.In.Header["Accept-Encoding"]
+	upgrade, connection := r.Out.Header["Upgrade"], r.Out.Header["Connection"]
+	r.Out.Header = s.upstream.forward(r.In.Header)
+	for name, values := range map[string][]string{"Accept-Encoding": encoding, "Upgrade": upgrade, "Connection": connection} {
+		if values != nil {
+			r.Out.Header[name] = values
+		}
+	}
+	query := r.In.URL.RawQuery
+	u := *target
+	u.RawQuery = query
+	r.Out.URL, r.Out.Host = &u, u.Host
+}

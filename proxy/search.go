@@ -1,0 +1,120 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ragproxy/ragproxy/retrieval"
+)
+
+// Hit is one hit as /v1/rag/search and `ragproxy search --json` write it. A
+// leg that does not have the hit is null. Start and End count characters of
+// the document.
+type Hit struct {
+	Rank       int       `json:"rank"`
+	ID         string    `json:"id"`
+	DocumentID string    `json:"document_id"`
+	URL        string    `json:"url"`
+	Title      string    `json:"title"`
+	Text       string    `json:"text"`
+	Start      int       `json:"start"`
+	End        int       `json:"end"`
+	Score      float64   `json:"score"`
+	Scores     HitScores `json:"scores"`
+}
+
+// HitScores are the legs' own scores.
+type HitScores struct {
+	Vector *float64 `json:"vector"`
+	BM25   *float64 `json:"bm25"`
+}
+
+// Hits gives sources the form of hits; never nil.
+func Hits(sources []retrieval.Source) []Hit {
+	out := make([]Hit, len(sources))
+	for i, s := range sources {
+		out[i] = Hit{
+			Rank: s.N, ID: s.Chunk.ID, DocumentID: s.Chunk.DocumentID, URL: s.Chunk.URL, Title: s.Chunk.Title, Text: s.Chunk.Text,
+			Start: s.Chunk.Start, End: s.Chunk.End, Score: s.Score, Scores: HitScores{s.Vector, s.Keyword},
+		}
+	}
+	return out
+}
+
+// search answers POST /v1/rag/search.
+func (s *Server) search(c *gin.Context) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.opts.MaxBodyBytes))
+	if err != nil {
+		return err
+	}
+	req := retrieval.SearchRequest{}
+	if err := s.readSearch(body, &req); err != nil {
+		return err
+	}
+	found, err := s.opts.Retriever.Search(c.Request.Context(), req)
+	if err != nil {
+		return unknownCollection(err, "collection", req.Collection)
+	}
+	degraded := []string{}
+	for _, f := range found.Failed {
+		degraded = append(degraded, f.Leg)
+	}
+	c.JSON(http.StatusOK, gin.H{"data": Hits(found.Sources), "degraded": degraded})
+	return nil
+}
+
+func (s *Server) readSearch(body []byte, to *retrieval.SearchRequest) error {
+	var in struct {
+		Query      string         `json:"query"`
+		Collection string         `json:"collection"`
+		TopK       *int           `json:"top_k"`
+		Filters    map[string]any `json:"filters"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	dec.UseNumber()
+	if err := dec.Decode(&in); err != nil {
+		return badRequest("invalid_json", "", "the request body is not {query, collection, top_k, filters}: "+err.Error())
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("invalid_json", "", "the request body goes on after the JSON object")
+	}
+	*to = retrieval.SearchRequest{Query: in.Query, Collection: in.Collection, TopK: s.opts.TopK, Filters: in.Filters}
+	if to.Collection == "" {
+		to.Collection = s.opts.Collection
+	}
+	if in.TopK != nil {
+		to.TopK = *in.TopK
+	}
+	if to.TopK < 1 || to.TopK > maxTopK {
+		return invalidOption("top_k", "a whole number from 1 to 100")
+	}
+	for key, value := range in.Filters {
+		if !scalarOrList(value) {
+			return invalidOption("filters."+key, "a value or a list of values")
+		}
+	}
+	return nil
+}
+
+// collections answers GET /v1/rag/collections.
+func (s *Server) collections(c *gin.Context) error {
+	list, err := s.opts.Collections()
+	if err != nil {
+		return err
+	}
+	data := make([]gin.H, len(list))
+	for i, x := range list {
+		data[i] = gin.H{
+			"name": x.Name, "documents": x.Manifest.Documents, "chunks": x.Manifest.Chunks,
+			"generation": x.Manifest.Generation, "space": x.Manifest.Space,
+		}
+	}
+	c.JSON(http.StatusOK, gin.H{"data": data})
+	return nil
+}
