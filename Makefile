@@ -1,0 +1,31 @@
+# `make check` is what CI runs; the other targets are its parts and longer runs.
+.PHONY: build test race lint fuzz bench check
+
+FUZZTIME ?= 60s
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ragproxy ./cmd/ragproxy
+
+test:
+	go test ./...
+
+race:
+	go test -race -timeout 20m ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	go vet ./... ./testdata
+	go tool staticcheck ./... ./testdata
+
+# Every fuzz target of the project for FUZZTIME each.
+fuzz:
+	@set -e; for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; \
+	  done; done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+check:
+	bash .ci/run

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ragproxy/ragproxy/"
+
+// arrows are the imports between our packages that the design allows, each
+// with its reason. Test files may import more.
+var arrows = map[string]map[string]string{
+	"config":                {},
+	"index":                 {},
+	"index/embed":           {"index": "implements Embedder's contract"},
+	"index/embed/minilm":    {},
+	"index/lexical":         {"index": "implements KeywordEngine"},
+	"index/load":            {"index": "makes documents"},
+	"index/split":           {"index": "makes pieces"},
+	"index/vector":          {"index": "implements VectorEngine"},
+	"internal/splice":       {},
+	"internal/upstreamtest": {},
+	"proxy/builtin":         {},
+	"proxy/sse":             {},
+	"retrieval":             {"index": "queries, hits and chunks are its types"},
+	"proxy/dialect": {
+		"retrieval":       "encodes its events",
+		"proxy/sse":       "reads data lines",
+		"internal/splice": "edits chunks",
+	},
+	"proxy": {
+		"retrieval":       "asks it for passages",
+		"proxy/dialect":   "chooses an encoder",
+		"proxy/sse":       "reads and writes streams",
+		"index":           "tells an unknown collection from other failures",
+		"internal/splice": "edits requests",
+	},
+	"testdata": {},
+}
+
+// longest is the longest chain of imports from cmd/ragproxy, in arrows.
+const longest = 4
+
+func TestArrows(t *testing.T) {
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...", "./testdata")
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	graph := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		from := strings.TrimPrefix(words[0], module)
+		graph[from] = nil
+		for _, to := range words[1:] {
+			if to, ours := strings.CutPrefix(to, module); ours {
+				graph[from] = append(graph[from], to)
+			}
+		}
+	}
+	for from, targets := range graph {
+		if from == "cmd/ragproxy" {
+			continue // ties all parts
+		}
+		allowed, known := arrows[from]
+		if !known {
+			t.Errorf("package %s is not in the design: add it to arrows with a reason for each import", from)
+		}
+		for _, to := range targets {
+			if _, ok := allowed[to]; !ok {
+				t.Errorf("%s imports %s: the design has no such arrow", from, to)
+			}
+		}
+	}
+	if n := depth(graph, "cmd/ragproxy"); n > longest {
+		t.Errorf("the longest chain from cmd/ragproxy has %d arrows, want at most %d", n, longest)
+	}
+}
+
+// TestOnlyCmdReadsConfig keeps the file format out of the parts: each has an
+// Options struct of its own.
+func TestOnlyCmdReadsConfig(t *testing.T) {
+	for from, targets := range arrows {
+		if _, ok := targets["config"]; ok {
+			t.Errorf("%s may import config: only cmd may", from)
+		}
+	}
+}
+
+func depth(graph map[string][]string, from string) int {
+	var below []int
+	for _, to := range graph[from] {
+		below = append(below, 1+depth(graph, to))
+	}
+	if below == nil {
+		return 0
+	}
+	return slices.Max(below)
+}

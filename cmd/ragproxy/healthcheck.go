@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newHealthcheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "healthcheck",
+		Short:   "Ask a running server whether it is alive",
+		Long:    "Ask the server on `listen` for /livez; exit 1 if it does not answer. Made for a container's HEALTHCHECK.",
+		Example: "  ragproxy healthcheck --listen 127.0.0.1:8080",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd, nil, false)
+			if err != nil {
+				return err
+			}
+			return healthcheck(cmd, cfg.Listen)
+		},
+	}
+	cmd.Flags().String("listen", "", "`ADDRESS` of the server (default 127.0.0.1:8080)")
+	return cmd
+}
+
+func healthcheck(cmd *cobra.Command, listen string) error {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // it listens everywhere, so here too
+	}
+	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{}}
+	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/livez", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask server: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask server: it answered %s", resp.Status)
+	}
+	return nil
+}

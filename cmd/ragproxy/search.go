@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/proxy"
+	"github.com/ragproxy/ragproxy/retrieval"
+)
+
+func newSearch() *cobra.Command {
+	var req retrieval.SearchRequest
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "search QUERY",
+		Short: "Show the hits for a query, without any language model",
+		Example: `  ragproxy search "what is task decomposition"
+  ragproxy search -k 10 --json retries | jq .url`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Query = args[0]
+			return search(cmd, req, asJSON)
+		},
+	}
+	cmd.Flags().IntVarP(&req.TopK, "top-k", "k", 0, "how many hits (default 4, or retrieval.top_k)")
+	cmd.Flags().StringVar(&req.Collection, "collection", defaultCollection, "`NAME` of the collection")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error {
+	cfg, err := loadConfig(cmd, nil, false)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !cmd.Flags().Changed("top-k"):
+		req.TopK = cfg.Retrieval.TopK
+	case req.TopK < 1:
+		return usageError{fmt.Errorf("-k must be at least 1, got %d", req.TopK)}
+	}
+	idx, err := openIndex(cfg, nil)
+	if err != nil {
+		return err
+	}
+	defer idx.Close()
+	retriever, err := newRetriever(cfg, idx)
+	if err != nil {
+		return err
+	}
+	found, err := retriever.Search(cmd.Context(), req)
+	if errors.Is(err, index.ErrNotFound) {
+		return fmt.Errorf("%w: fill it with `ragproxy index SOURCE --collection %s`", err, req.Collection)
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range found.Failed {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: the %s leg did not answer: %v\n", f.Leg, f.Err)
+	}
+	if len(found.Failed) > 0 && len(found.Failed) == retriever.Legs() {
+		return errors.New("search: no leg answered")
+	}
+	if asJSON {
+		return printJSONLines(cmd.OutOrStdout(), proxy.Hits(found.Sources))
+	}
+	return printHits(cmd.OutOrStdout(), proxy.Hits(found.Sources))
+}
+
+func printJSONLines(w io.Writer, hits []proxy.Hit) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, h := range hits {
+		if err := enc.Encode(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printHits(w io.Writer, hits []proxy.Hit) error {
+	if len(hits) == 0 {
+		_, err := fmt.Fprintln(w, "nothing found")
+		return err
+	}
+	for _, h := range hits {
+		title := h.Title
+		if title == "" {
+			title = h.DocumentID
+		}
+		text := strings.Join(strings.Fields(h.Text), " ")
+		if r := []rune(text); len(r) > 300 {
+			text = string(r[:300]) + "…"
+		}
+		if _, err := fmt.Fprintf(w, "[%d] %s  %s\n    score %.3f (vector %s, bm25 %s)\n    %s\n", h.Rank, title, h.URL,
+			h.Score, score(h.Scores.Vector), score(h.Scores.BM25), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func score(s *float64) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", *s)
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ragproxy/ragproxy/config"
+	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/embed"
+	"github.com/ragproxy/ragproxy/index/embed/minilm"
+	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/vector"
+	"github.com/ragproxy/ragproxy/proxy"
+	"github.com/ragproxy/ragproxy/proxy/builtin"
+	"github.com/ragproxy/ragproxy/proxy/dialect"
+	"github.com/ragproxy/ragproxy/retrieval"
+)
+
+// defaultCollection is what `index` fills and requests search when they name
+// none.
+const defaultCollection = "default"
+
+// searchDeadline bounds one search; a leg that has not answered then has
+// failed, and the other answers.
+const searchDeadline = 10 * time.Second
+
+// globalFlags are the flags of every command that are keys of the
+// configuration.
+func globalFlags() map[string]string {
+	return map[string]string{"data-dir": "data_dir", "log-level": "log_level", "listen": "listen"}
+}
+
+// loadConfig reads the configuration of a command and tells its warnings.
+// override wins over everything.
+func loadConfig(cmd *cobra.Command, override map[string]string, ignoreOpenAI bool) (*config.Config, error) {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	flags := config.FromFlags(cmd.Flags(), globalFlags())
+	for key, value := range override {
+		flags[key] = value
+	}
+	cfg, warnings, err := config.Load(config.LoadOptions{File: file, Env: os.Environ(), Flags: flags, IgnoreOpenAI: ignoreOpenAI})
+	for _, w := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+	}
+	var problems *config.Error
+	if errors.As(err, &problems) {
+		return nil, fmt.Errorf("the configuration has problems:\n%w", err)
+	}
+	return cfg, err
+}
+
+func newLogger(cfg *config.Config, w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
+		return nil, fmt.Errorf("log_level: %w", err)
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), nil
+}
+
+func newEmbedder(cfg *config.Config) (index.Embedder, error) {
+	if cfg.Embedding.Provider == "minilm" {
+		return minilm.New(minilm.Options{})
+	}
+	return embed.NewOpenAI(embed.OpenAIOptions{
+		BaseURL: cfg.Embedding.BaseURL, APIKey: cfg.EmbeddingKey(), Model: cfg.Embedding.Model,
+		Dimensions: cfg.Embedding.Dimensions, BatchSize: cfg.Embedding.BatchSize,
+	})
+}
+
+// openIndex opens the index of a configuration. splitter may be nil where
+// nothing is built.
+func openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error) {
+	embedder, err := newEmbedder(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("embedding: %w", err)
+	}
+	engine, err := vector.New(cfg.Index.Vector)
+	if err != nil {
+		return nil, err
+	}
+	keyword, err := lexical.New(lexical.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return index.Open(index.Options{
+		Dir: cfg.DataDir, Embedder: embedder, Splitter: splitter,
+		Vector: engine, VectorByName: vector.New, Keyword: keyword,
+	}), nil
+}
+
+func newRetriever(cfg *config.Config, searcher retrieval.Searcher) (*retrieval.Retriever, error) {
+	prompts, err := retrieval.LoadPrompts(cfg.Prompt.AnswerFile, cfg.Prompt.RewriteFile)
+	if err != nil {
+		return nil, err
+	}
+	return retrieval.New(retrieval.Options{
+		Searcher: searcher, Prompts: prompts, Collection: defaultCollection,
+		TopK: cfg.Retrieval.TopK, Depth: cfg.Retrieval.Depth, VectorWeight: cfg.Retrieval.VectorWeight, MinScore: cfg.Retrieval.MinScore,
+		Deadline: searchDeadline,
+		Rewrite:  retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline},
+	}), nil
+}
+
+// newServer makes the proxy over an index. upstream is the base URL to use,
+// which differs from the configured one where that is "builtin".
+func newServer(cfg *config.Config, idx *index.Index, upstream string, logger *slog.Logger) (*proxy.Server, error) {
+	if _, ok := dialect.Lookup(cfg.Stream.Dialect); !ok {
+		return nil, fmt.Errorf("stream.dialect: this build knows %v, not %q", dialect.Names(), cfg.Stream.Dialect)
+	}
+	retriever, err := newRetriever(cfg, idx)
+	if err != nil {
+		return nil, err
+	}
+	opts := proxy.Options{
+		Upstream:     proxy.Upstream{BaseURL: upstream, APIKey: cfg.Upstream.APIKey},
+		RewriteModel: cfg.Rewrite.Model,
+		Retriever:    retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
+		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
+		KeepAlive: cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
+		Logger: logger, Version: version(),
+	}
+	if cfg.Rewrite.BaseURL != cfg.Upstream.BaseURL || cfg.RewriteKey() != cfg.Upstream.APIKey {
+		opts.Rewrite = proxy.Upstream{BaseURL: cfg.Rewrite.BaseURL, APIKey: cfg.RewriteKey()}
+		opts.RewriteForeign = !config.SameOrigin(cfg.Rewrite.BaseURL, cfg.Upstream.BaseURL)
+		if cfg.Rewrite.BaseURL == config.Builtin {
+			opts.Rewrite.BaseURL = upstream
+		}
+	}
+	return proxy.New(opts), nil
+}
+
+func eventFilter(events config.Events) dialect.Filter {
+	switch {
+	case len(events) == 0:
+		return dialect.Filter{}
+	case events[0] == "all":
+		return dialect.Filter{All: true}
+	case events[0] == "none":
+		return dialect.Filter{None: true}
+	default:
+		return dialect.Filter{Events: events}
+	}
+}
+
+// startUpstream gives the base URL to use. "builtin" is served on a loopback
+// port of its own until ctx is done, so that it is reached as any upstream is.
+func startUpstream(ctx context.Context, cfg *config.Config) (string, error) {
+	if cfg.Upstream.BaseURL != config.Builtin && cfg.Rewrite.BaseURL != config.Builtin {
+		return cfg.Upstream.BaseURL, nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("start builtin upstream: %w", err)
+	}
+	srv := &http.Server{Handler: builtin.New(builtin.Options{}), ReadHeaderTimeout: 10 * time.Second}
+	go srv.Serve(l) // ends with the Close below
+	context.AfterFunc(ctx, func() { srv.Close() })
+	return "http://" + l.Addr().String() + "/v1", nil
+}
