@@ -111,7 +111,7 @@ type Index struct {
 
 // Retrieval is the search of a request.
 type Retrieval struct {
-	// TopK is how many passages go into the prompt, 1 to 50. Default 4.
+	// TopK is how many passages go into the prompt, 1 to 100. Default 4.
 	TopK int `key:"top_k"`
 	// Depth is how many hits of each leg are fused, top_k to 1000. Default 100.
 	Depth int `key:"depth"`
@@ -144,6 +144,11 @@ type Stream struct {
 	// Events are the extra events to send. Default: empty, the dialect's own
 	// choice.
 	Events Events `key:"events"`
+	// Markdown puts the sources behind the answer as text, for clients that show
+	// nothing else. Default false.
+	Markdown bool `key:"markdown"`
+	// Reasoning streams the rewrite as delta.reasoning_content. Default false.
+	Reasoning bool `key:"reasoning"`
 	// KeepAlive is the silence after which an SSE comment goes out; 0 = never.
 	// Default 15s.
 	KeepAlive time.Duration `key:"keep_alive"`
@@ -169,6 +174,9 @@ type Alias struct {
 	Events  Events `key:"events"`
 	TopK    int    `key:"top_k"`
 	Rewrite string `key:"rewrite"`
+	// Markdown and Reasoning are as in stream; nil = as without the alias.
+	Markdown  *bool `key:"markdown"`
+	Reasoning *bool `key:"reasoning"`
 }
 
 // Limits bound what one client may do.

@@ -48,7 +48,7 @@ func eventNames() []string {
 		"retrieval", "retrieval.started", "retrieval.done", "retrieval.failed", "summary", "annotations"}
 }
 
-const maxTopK = 50
+const maxTopK = 100
 
 // checker collects the problems of one tree.
 type checker struct {

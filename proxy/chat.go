@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -52,7 +53,7 @@ func (s *Server) chat(c *gin.Context) error {
 }
 
 // requestOptions is what holds for this request: body, then header, then
-// configuration.
+// alias, then configuration.
 func (s *Server) requestOptions(req *chatRequest, h http.Header) (ragOptions, error) {
 	opts, err := parseRag(req.rag)
 	if err != nil {
@@ -61,18 +62,11 @@ func (s *Server) requestOptions(req *chatRequest, h http.Header) (ragOptions, er
 	if err := opts.withHeaders(h); err != nil {
 		return opts, err
 	}
-	if opts.dialect == "" {
-		opts.dialect = s.opts.Dialect
+	if a, ok := s.alias(req.model); ok {
+		opts.withAlias(a)
+		req.upstreamModel = a.Model
 	}
-	if opts.placement == "" {
-		opts.placement = s.opts.Placement
-	}
-	if opts.text == "" {
-		opts.text = dialect.TextFull
-	}
-	if !opts.eventsSet {
-		opts.filter.Events, opts.filter.All, opts.filter.None = s.opts.Events.Events, s.opts.Events.All, s.opts.Events.None
-	}
+	opts.withDefaults(s.opts)
 	return opts, nil
 }
 
@@ -82,13 +76,7 @@ func (o ragOptions) on(req *chatRequest) bool {
 }
 
 func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOptions, x *exchange) retrieval.Request {
-	model := s.opts.RewriteModel
-	if model == "" {
-		model = req.model
-	}
-	if model == "" {
-		model = s.opts.Model
-	}
+	model := cmp.Or(s.opts.RewriteModel, req.upstreamModel, req.model, s.opts.Model)
 	header := s.rewrite.forward(c.Request.Header)
 	if s.opts.RewriteForeign && s.opts.Rewrite.APIKey == "" {
 		header.Del("Authorization")
@@ -100,7 +88,7 @@ func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOpti
 		Collection: opts.collection,
 		TopK:       opts.topK,
 		Rewrite:    opts.rewrite,
-		Deltas:     x.live && x.selection["rewrite.delta"],
+		Deltas:     x.live && (x.selection["rewrite.delta"] || *opts.reasoning),
 		Filters:    opts.filters,
 	}
 }
@@ -142,10 +130,12 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 	if len(selection) == 0 {
 		opts.dialect = "plain" // no extras at all, and the id stays
 	}
+	switches := dialect.Switches{Markdown: *opts.markdown, Reasoning: *opts.reasoning}
 	d, _ := dialect.Lookup(opts.dialect) // checked where it was read
 	x := &exchange{
-		server: s, w: c.Writer, dialect: d, selection: selection, plain: d.Name == "plain",
-		live: req.stream && (selection.Live() || opts.live != nil && *opts.live),
+		server: s, w: c.Writer, dialect: d.With(switches), selection: selection,
+		plain: d.Name == "plain" && switches == (dialect.Switches{}),
+		live:  req.stream && (selection.Live() || switches.Reasoning || opts.live != nil && *opts.live),
 	}
 	keepAlive := s.opts.KeepAlive
 	if x.plain {
@@ -156,7 +146,7 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 		ID: "chatcmpl-" + rand.Text(), Model: req.model, Choices: req.choices, IncludeUsage: req.includeUsage,
 		Select: selection, Text: opts.text, Now: time.Now,
 	}
-	x.encoder = d.Stream(x.request, x)
+	x.encoder = x.dialect.Stream(x.request, x)
 	return x
 }
 

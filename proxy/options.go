@@ -25,6 +25,8 @@ type ragOptions struct {
 	text       string
 	placement  string
 	live       *bool
+	markdown   *bool
+	reasoning  *bool
 	filters    map[string]any
 }
 
@@ -56,6 +58,10 @@ func (o *ragOptions) set(name string, v gjson.Result) error {
 		return setBool(param, v, &o.enabled)
 	case "live":
 		return setBool(param, v, &o.live)
+	case "markdown":
+		return setBool(param, v, &o.markdown)
+	case "reasoning":
+		return setBool(param, v, &o.reasoning)
 	case "collection":
 		return setString(param, v, &o.collection, nil)
 	case "rewrite":
@@ -153,6 +159,63 @@ func (o *ragOptions) withHeaders(h http.Header) error {
 		return o.eventsHeader(v)
 	}
 	return nil
+}
+
+// withAlias fills in what neither body nor headers say and the alias does.
+func (o *ragOptions) withAlias(a Alias) {
+	if o.enabled == nil {
+		o.enabled = a.Enabled
+	}
+	if o.collection == "" {
+		o.collection = a.Collection
+	}
+	if o.dialect == "" {
+		o.dialect = a.Dialect
+	}
+	if o.topK == 0 {
+		o.topK = a.TopK
+	}
+	if o.rewrite == "" {
+		o.rewrite = a.Rewrite
+	}
+	if o.markdown == nil {
+		o.markdown = a.Markdown
+	}
+	if o.reasoning == nil {
+		o.reasoning = a.Reasoning
+	}
+	if !o.eventsSet && a.Events != nil {
+		o.setFilter(*a.Events)
+	}
+}
+
+// withDefaults fills in the server's own settings.
+func (o *ragOptions) withDefaults(s Options) {
+	if o.dialect == "" {
+		o.dialect = s.Dialect
+	}
+	if o.placement == "" {
+		o.placement = s.Placement
+	}
+	if o.text == "" {
+		o.text = dialect.TextFull
+	}
+	if o.markdown == nil {
+		o.markdown = &s.Switches.Markdown
+	}
+	if o.reasoning == nil {
+		o.reasoning = &s.Switches.Reasoning
+	}
+	if !o.eventsSet {
+		o.setFilter(s.Events)
+	}
+}
+
+// setFilter takes a filter's choice of events; the includes and excludes are
+// the client's alone.
+func (o *ragOptions) setFilter(f dialect.Filter) {
+	o.eventsSet = true
+	o.filter.Events, o.filter.All, o.filter.None = f.Events, f.All, f.None
 }
 
 func (o *ragOptions) eventsHeader(v string) error {

@@ -22,8 +22,10 @@ type chatRequest struct {
 	ragKey   gjson.Result // of the member "rag"; absent if the client sent none
 	rag      gjson.Result
 
-	model        string
-	hasModel     bool
+	model         string
+	modelSpan     gjson.Result // absent if the client named none
+	upstreamModel string       // what an alias stands for; "" if model is none
+	bool
 	stream       bool
 	includeUsage bool
 	choices      int // n
@@ -76,7 +78,7 @@ func parseRequest(body []byte) (*chatRequest, error) {
 		case "rag":
 			r.ragKey, r.rag = key, value
 		case "model":
-			r.model, r.hasModel = value.String(), true
+			r.model, r.modelSpan = value.String(), value
 		case "stream":
 			r.stream = value.Type == gjson.True
 		case "stream_options":
@@ -201,7 +203,11 @@ func (r *chatRequest) common(e *splice.Edits, model string) {
 	if r.ragKey.Exists() {
 		e.RemoveMember(r.body, r.ragKey, r.rag)
 	}
-	if !r.hasModel && model != "" {
+	switch {
+	case r.upstreamModel != "":
+		quoted := append(append([]byte{'"'}, escape(r.upstreamModel)...), '"')
+		e.Replace(r.modelSpan.Index, r.modelSpan.Index+len(r.modelSpan.Raw), quoted)
+	case !r.modelSpan.Exists() && model != "":
 		e.Insert(r.root.Index+1, append(append([]byte(`"model":"`), escape(model)...), `",`...))
 	}
 }

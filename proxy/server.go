@@ -38,8 +38,11 @@ type Options struct {
 	Placement    string         // PlacementSystem or PlacementUser
 	Dialect      string         // default dialect
 	Events       dialect.Filter // default events
-	KeepAlive    time.Duration  // silence that a comment fills; 0 is never
+	Switches     dialect.Switches
+	KeepAlive    time.Duration // silence that a comment fills; 0 is never
 	MaxBodyBytes int64
+
+	Aliases []Alias // further model names, listed by /v1/models
 
 	HTTPClient *http.Client // for the upstream; nil makes one
 	Logger     *slog.Logger
@@ -105,6 +108,10 @@ func (s *Server) routes() *gin.Engine {
 	e.POST("/v1/chat/completions", s.handle(s.chat))
 	e.POST("/v1/rag/search", s.handle(s.search))
 	e.GET("/v1/rag/collections", s.handle(s.collections))
+	if len(s.opts.Aliases) > 0 {
+		e.GET("/v1/models", s.handle(s.models))
+		e.GET("/v1/models/*id", s.handle(s.model))
+	}
 	e.NoRoute(s.handle(s.passOn))
 	return e
 }

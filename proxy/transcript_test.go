@@ -106,6 +106,11 @@ func play(t *testing.T, in map[string]string) map[string]string {
 	if key, ok := in["key"]; ok {
 		opts.Upstream.APIKey = strings.TrimSpace(key)
 	}
+	if raw, ok := in["aliases"]; ok {
+		if err := json.Unmarshal([]byte(raw), &opts.Aliases); err != nil {
+			t.Fatalf("read section aliases: %v", err)
+		}
+	}
 	proxy := httptest.NewServer(New(opts))
 	t.Cleanup(proxy.Close)
 

@@ -54,13 +54,20 @@ func (u *upstream) chat(ctx context.Context, client http.Header, body []byte) (*
 // post sends exactly these headers.
 func (u *upstream) post(ctx context.Context, header http.Header, body []byte) (*http.Response, error) {
 	header.Set("Content-Type", "application/json")
+	return u.do(ctx, http.MethodPost, "chat/completions", header, option.WithRequestBody("application/json", body))
+}
+
+func (u *upstream) get(ctx context.Context, client http.Header, path string) (*http.Response, error) {
+	return u.do(ctx, http.MethodGet, path, u.forward(client))
+}
+
+func (u *upstream) do(ctx context.Context, method, path string, header http.Header, opts ...option.RequestOption) (*http.Response, error) {
 	var resp *http.Response
-	err := u.client.Post(ctx, "chat/completions", nil, &resp,
-		option.WithRequestBody("application/json", body),
+	err := u.client.Execute(ctx, method, path, nil, &resp, append(opts,
 		option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 			req.Header = header // the client's own, not openai-go's
 			return next(req)
-		}))
+		}))...)
 	// openai-go makes an error of a status from 400 on, with the body kept.
 	if resp != nil && (err == nil || resp.StatusCode >= http.StatusBadRequest) {
 		return resp, nil

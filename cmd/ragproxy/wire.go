@@ -128,8 +128,10 @@ func newServer(cfg *config.Config, idx *index.Index, upstream string, logger *sl
 		RewriteModel: cfg.Rewrite.Model,
 		Retriever:    retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
+		Switches:  dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
 		KeepAlive: cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
-		Logger: logger, Version: version(),
+		Aliases: aliases(cfg.Aliases),
+		Logger:  logger, Version: version(),
 	}
 	if cfg.Rewrite.BaseURL != cfg.Upstream.BaseURL || cfg.RewriteKey() != cfg.Upstream.APIKey {
 		opts.Rewrite = proxy.Upstream{BaseURL: cfg.Rewrite.BaseURL, APIKey: cfg.RewriteKey()}
@@ -139,6 +141,22 @@ func newServer(cfg *config.Config, idx *index.Index, upstream string, logger *sl
 		}
 	}
 	return proxy.New(opts), nil
+}
+
+func aliases(in []config.Alias) []proxy.Alias {
+	var out []proxy.Alias
+	for _, a := range in {
+		alias := proxy.Alias{
+			Name: a.Name, Model: a.Model, Dialect: a.Dialect, Collection: a.Collection, Enabled: a.Enabled, TopK: a.TopK, Rewrite: a.Rewrite,
+			Markdown: a.Markdown, Reasoning: a.Reasoning,
+		}
+		if len(a.Events) > 0 {
+			filter := eventFilter(a.Events)
+			alias.Events = &filter
+		}
+		out = append(out, alias)
+	}
+	return out
 }
 
 func eventFilter(events config.Events) dialect.Filter {

@@ -65,6 +65,10 @@ const (
 func all() []Dialect {
 	return []Dialect{
 		{"rag", newRag, ragBody},
+		{"annotations", newAnnotations, annotationsBody},
+		{"openwebui", newOpenWebUI, ragBody},
+		{"azure", newAzure, azureBody},
+		{"perplexity", newPerplexity, perplexityBody},
 		{"plain", newPlain, plainBody},
 	}
 }
