@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"bytes"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -36,8 +35,8 @@ type choice struct {
 func parseChunk(src []byte) (c chunk, ok bool) {
 	c.src = src
 	c.root = gjson.Parse(unsafe.String(unsafe.SliceData(src), len(src)))
-	// An object that is not closed is half a line; nothing can be put into it.
-	if trimmed := bytes.TrimRight(src, " \t\r\n"); !c.root.IsObject() || trimmed[len(trimmed)-1] != '}' {
+	// gjson reads on through what is no JSON; its spans would then overlap.
+	if !c.root.IsObject() || !gjson.Valid(c.root.Raw) {
 		return c, false
 	}
 	c.root.ForEach(func(key, value gjson.Result) bool {
