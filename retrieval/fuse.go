@@ -17,7 +17,8 @@ type fused struct {
 // vector leg's plus (1 - weight) times the keyword leg's, a missing one
 // counting 0 (min-max score fusion; Bruch, Gai, Ingber: An Analysis of Fusion
 // Functions for Hybrid Retrieval, ACM TOIS 2023). A list alone keeps its own
-// scores. Ties are broken by chunk id, so the order is the same every time.
+// scores. Ties are broken by chunk id, so the order is the same every time. A
+// chunk that a list has twice counts once, where it stands first.
 func fuse(vector, keyword []index.Hit, weight float64) []fused {
 	byID := make(map[string]*fused, len(vector)+len(keyword))
 	out := make([]*fused, 0, len(vector)+len(keyword))
@@ -31,11 +32,14 @@ func fuse(vector, keyword []index.Hit, weight float64) []fused {
 		return f
 	}
 	alone := len(vector) == 0 || len(keyword) == 0
-	add := func(hits []index.Hit, weight float64, leg func(*fused, float64)) {
+	add := func(hits []index.Hit, weight float64, leg func(*fused) **float64) {
 		scale := minMax(hits)
 		for _, h := range hits {
 			f := get(h)
-			leg(f, h.Score)
+			if *leg(f) != nil {
+				continue
+			}
+			*leg(f) = &h.Score
 			if alone {
 				f.hit.Score = h.Score
 			} else {
@@ -43,20 +47,69 @@ func fuse(vector, keyword []index.Hit, weight float64) []fused {
 			}
 		}
 	}
-	add(vector, weight, func(f *fused, s float64) { f.vector = &s })
-	add(keyword, 1-weight, func(f *fused, s float64) { f.keyword = &s })
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i].hit, out[j].hit
+	add(vector, weight, func(f *fused) **float64 { return &f.vector })
+	add(keyword, 1-weight, func(f *fused) **float64 { return &f.keyword })
+	return ranked(out)
+}
+
+// ownWords is the share of the user's own words in a follow-up's score, beside
+// the rewritten query's. Follow-ups of mtRAG with their published rewrites,
+// nDCG@10: .693 and .704 without, .712 and .723 with .3 (ADR 5). A model's
+// rewrite may drift; what was really said still counts.
+const ownWords = .3
+
+// merge is the list for a rewritten query with the list for the user's own
+// words in it. A chunk keeps the legs' scores that it has for the rewritten
+// query.
+func merge(rewritten, own []fused) []fused {
+	if len(rewritten) == 0 || len(own) == 0 {
+		return append(rewritten, own...)
+	}
+	byID := make(map[string]*fused, len(rewritten)+len(own))
+	out := make([]*fused, 0, len(rewritten)+len(own))
+	for _, list := range []struct {
+		hits   []fused
+		weight float64
+	}{{rewritten, 1 - ownWords}, {own, ownWords}} {
+		scale := unitScale(list.hits)
+		for _, f := range list.hits {
+			score := list.weight * scale(f.hit.Score)
+			if have, ok := byID[f.hit.Chunk.ID]; ok {
+				have.hit.Score += score
+				continue
+			}
+			f.hit.Score = score
+			byID[f.hit.Chunk.ID] = &f
+			out = append(out, &f)
+		}
+	}
+	return ranked(out)
+}
+
+// unitScale brings a list to [0, 1]: a fused one is there already, one leg
+// alone has its own scores.
+func unitScale(list []fused) func(float64) float64 {
+	best := list[0].hit.Score
+	if best <= 0 {
+		return func(float64) float64 { return 0 }
+	}
+	return func(s float64) float64 { return max(0, s/best) }
+}
+
+// ranked sorts by score, ties by chunk id.
+func ranked(list []*fused) []fused {
+	sort.Slice(list, func(i, j int) bool {
+		a, b := list[i].hit, list[j].hit
 		if a.Score != b.Score {
 			return a.Score > b.Score
 		}
 		return a.Chunk.ID < b.Chunk.ID
 	})
-	ranked := make([]fused, len(out))
-	for i, f := range out {
-		ranked[i] = *f
+	out := make([]fused, len(list))
+	for i, f := range list {
+		out[i] = *f
 	}
-	return ranked
+	return out
 }
 
 // minMax gives the scaling of a list to [0, 1]; a list whose scores are all

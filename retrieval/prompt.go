@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/template"
+	"unicode"
 )
 
 //go:embed prompts/answer.tmpl
@@ -42,44 +43,45 @@ type promptData struct {
 // LoadPrompts reads the templates from files; an empty path means the one
 // that is built in. The error names the file.
 func LoadPrompts(answerFile, rewriteFile string) (Prompts, error) {
-	answer, err := readPrompt(answerFile, answerPrompt)
+	answer, err := readTemplate(answerFile, "answer", answerPrompt)
 	if err != nil {
 		return Prompts{}, fmt.Errorf("prompt.answer_file: %w", err)
 	}
-	rewrite, err := readPrompt(rewriteFile, rewritePrompt)
+	rewrite, err := readTemplate(rewriteFile, "rewrite", rewritePrompt)
 	if err != nil {
 		return Prompts{}, fmt.Errorf("prompt.rewrite_file: %w", err)
 	}
-	var p Prompts
-	if p.answer, err = template.New("answer").Option("missingkey=error").Parse(answer); err != nil {
-		return Prompts{}, fmt.Errorf("prompt.answer_file: parse template: %w", err)
+	// Executed with made-up passages, full and empty, so that a wrong field is
+	// told at the start and not with the first question.
+	for _, try := range []promptData{
+		{Passages: []promptPassage{{1, "title", "text"}}, Marker: "marker", Query: "query"},
+		{Passages: []promptPassage{{N: 1}}, Marker: "marker"},
+	} {
+		if _, err := execute(answer, try); err != nil {
+			return Prompts{}, fmt.Errorf("prompt.answer_file: %w", err)
+		}
 	}
-	// Executed once with made-up passages, so that a wrong field is told at
-	// the start and not with the first question.
-	if _, err := p.execute(promptData{Passages: []promptPassage{{N: 1}}, Marker: "marker"}); err != nil {
-		return Prompts{}, fmt.Errorf("prompt.answer_file: %w", err)
-	}
-	t, err := template.New("rewrite").Parse(rewrite)
+	text, err := execute(rewrite, struct{}{})
 	if err != nil {
-		return Prompts{}, fmt.Errorf("prompt.rewrite_file: parse template: %w", err)
-	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, nil); err != nil {
 		return Prompts{}, fmt.Errorf("prompt.rewrite_file: %w", err)
 	}
-	p.rewrite = strings.TrimSpace(b.String())
-	return p, nil
+	return Prompts{answer, text}, nil
 }
 
-func readPrompt(path, builtin string) (string, error) {
-	if path == "" {
-		return builtin, nil
+// readTemplate names the template after its file, as its errors then do.
+func readTemplate(path, name, builtin string) (*template.Template, error) {
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read template: %w", err)
+		}
+		name, builtin = path, string(b)
 	}
-	b, err := os.ReadFile(path)
+	t, err := template.New(name).Parse(builtin)
 	if err != nil {
-		return "", fmt.Errorf("read template: %w", err)
+		return nil, fmt.Errorf("parse template: %w", err)
 	}
-	return string(b), nil
+	return t, nil
 }
 
 // Answer is the text that goes to the upstream beside the client's messages.
@@ -88,20 +90,32 @@ func (p Prompts) Answer(query string, sources []Source) (string, error) {
 	for _, s := range sources {
 		data.Passages = append(data.Passages, promptPassage{N: s.N, Title: attribute(s.Chunk.Title), Text: s.Chunk.Text})
 	}
-	return p.execute(data)
+	return execute(p.answer, data)
 }
 
-func (p Prompts) execute(data promptData) (string, error) {
+func execute(t *template.Template, data any) (string, error) {
 	var b bytes.Buffer
-	if err := p.answer.Execute(&b, data); err != nil {
-		return "", fmt.Errorf("write answer prompt: %w", err)
+	if err := t.Execute(&b, data); err != nil {
+		return "", fmt.Errorf("write prompt: %w", err)
 	}
 	return strings.TrimSpace(b.String()), nil
 }
 
 // attribute keeps a title from ending the line or the quotes it stands in.
 func attribute(s string) string {
-	return strings.NewReplacer(`"`, "'", "\n", " ", "\r", " ", "<", "(", ">", ")").Replace(s)
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '<':
+			return '('
+		case r == '>':
+			return ')'
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 func newMarker() string {

@@ -11,6 +11,7 @@
 package retrieval
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,12 +100,20 @@ func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (
 			return nil, fmt.Errorf("search: %w", err)
 		}
 	}
-	res := &Result{Query: req.Turn, Original: req.Turn}
-	r.rewrite(ctx, req, res, on)
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.search(ctx, req, res, on); err != nil {
+	res := &Result{Query: req.Turn, Original: req.Turn}
+	var own *ahead
+	if r.rewrites(req) {
+		own = r.searchAhead(ctx, r.searchRequest(req, req.Turn))
+		defer own.stop()
+		r.rewrite(ctx, req, res, on)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.search(ctx, req, res, own, on); err != nil {
 		return nil, err
 	}
 	if len(res.Sources) > 0 {
@@ -117,20 +126,21 @@ func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (
 	return res, nil
 }
 
-func (r *Retriever) search(ctx context.Context, req Request, res *Result, on func(Event)) error {
-	begin := time.Now()
-	collection, topK := req.Collection, req.TopK
-	if collection == "" {
-		collection = r.opts.Collection
+// searchRequest fills in the defaults.
+func (r *Retriever) searchRequest(req Request, query string) SearchRequest {
+	return SearchRequest{
+		Query: query, Collection: cmp.Or(req.Collection, r.opts.Collection), TopK: cmp.Or(req.TopK, r.opts.TopK), Filters: req.Filters,
 	}
-	if topK == 0 {
-		topK = r.opts.TopK
-	}
-	on(RetrievalStarted{Query: res.Query, TopK: topK, Collection: collection})
-	found, err := r.Search(ctx, SearchRequest{Query: res.Query, Collection: collection, TopK: topK, Filters: req.Filters})
+}
+
+func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *ahead, on func(Event)) error {
+	begin, search := time.Now(), r.searchRequest(req, res.Query)
+	on(RetrievalStarted{Query: search.Query, TopK: search.TopK, Collection: search.Collection})
+	list, err := r.rankBoth(ctx, search, req.Turn, own)
 	if err != nil && (req.Collection != "" || !errors.Is(err, index.ErrNotFound)) {
 		return err
 	}
+	found := r.keep(list, search)
 	for _, f := range found.Failed {
 		on(f)
 		res.Degraded = append(res.Degraded, f.Leg)
@@ -138,4 +148,53 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, on fun
 	res.Sources = found.Sources
 	on(RetrievalDone{Query: res.Query, Took: time.Since(begin), Degraded: res.Degraded, Sources: res.Sources})
 	return nil
+}
+
+// rankBoth ranks for the final query. Where that is a rewrite, the user's own
+// words, searched meanwhile, are fused in; where it is the turn itself, that
+// search stands.
+func (r *Retriever) rankBoth(ctx context.Context, search SearchRequest, turn string, own *ahead) (ranking, error) {
+	if own == nil {
+		return r.rank(ctx, search)
+	}
+	if sameQuestion(search.Query, turn) {
+		return own.wait(ctx)
+	}
+	list, err := r.rank(ctx, search)
+	if err != nil {
+		return list, err
+	}
+	said, err := own.wait(ctx)
+	if err == nil {
+		list.hits = merge(list.hits, said.hits)
+	}
+	return list, context.Cause(ctx)
+}
+
+// ahead is a search that began before the final query was known.
+type ahead struct {
+	stop func()
+	done chan struct{}
+	list ranking
+	err  error
+}
+
+// searchAhead begins a search; stop ends it.
+func (r *Retriever) searchAhead(ctx context.Context, req SearchRequest) *ahead {
+	ctx, cancel := context.WithCancel(ctx)
+	a := &ahead{stop: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.list, a.err = r.rank(ctx, req)
+	}()
+	return a
+}
+
+func (a *ahead) wait(ctx context.Context) (ranking, error) {
+	select {
+	case <-a.done:
+		return a.list, a.err
+	case <-ctx.Done():
+		return ranking{}, context.Cause(ctx)
+	}
 }

@@ -48,17 +48,20 @@ type Usage struct {
 	CompletionTokens int64 `json:"completion_tokens"`
 }
 
-// rewrite sets res.Query. The gate costs nothing: without a history there is
-// no call. Whatever goes wrong, the user's own words stand.
-func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on func(Event)) {
+// rewrites is the gate, which costs nothing: without a history there is no
+// call.
+func (r *Retriever) rewrites(req Request) bool {
 	mode := req.Rewrite
 	if mode == "" {
 		mode = r.opts.Rewrite.Mode
 	}
-	if mode == RewriteNever || mode == RewriteAuto && len(req.History) == 0 || req.Completer == nil {
-		return
-	}
-	begin := time.Now()
+	return req.Completer != nil && (mode == RewriteAlways || mode == RewriteAuto && len(req.History) > 0)
+}
+
+// rewrite sets res.Query. Whatever goes wrong, the user's own words stand; of a request that
+// was cancelled meanwhile, nothing is told.
+func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on func(Event)) {
+	begin, request := time.Now(), ctx
 	if d := r.opts.Rewrite.Deadline; d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, errRewriteLate)
@@ -71,6 +74,9 @@ func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on fu
 	}
 	done, err := req.Completer.Complete(ctx, call)
 	res.Usage = done.Usage
+	if request.Err() != nil {
+		return
+	}
 	query := cleanQuery(done.Text)
 	if err == nil && query == "" {
 		err = errors.New("the model gave no text")
@@ -93,6 +99,13 @@ func rewriteError(ctx context.Context, err error) *StageError {
 	return &StageError{"rewrite_failed", "the rewrite failed", err}
 }
 
+// sameQuestion says whether a rewrite left the turn as it is, but for case,
+// white space and the mark at its end.
+func sameQuestion(a, b string) bool {
+	plain := func(s string) string { return strings.TrimRight(strings.Join(strings.Fields(s), " "), ".?!。？！") }
+	return strings.EqualFold(plain(a), plain(b))
+}
+
 // latest copies the last n messages (all, if n is 0).
 func latest(history []Message, n int) []Message {
 	if n > 0 && len(history) > n {
@@ -108,6 +121,9 @@ func cleanQuery(s string) string {
 		s = after
 	}
 	s = strings.TrimSpace(s)
+	if strings.HasPrefix(s, "<think>") { // cut before the query came
+		return ""
+	}
 	for _, q := range [][2]string{{`"`, `"`}, {"“", "”"}, {"'", "'"}} {
 		inner, left := strings.CutPrefix(s, q[0])
 		inner, right := strings.CutSuffix(inner, q[1])

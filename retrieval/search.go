@@ -26,6 +26,20 @@ type Found struct {
 // Search asks both legs, fuses them and keeps the best TopK. The error is
 // index.ErrNotFound, the context's, or that of a query no leg can take.
 func (r *Retriever) Search(ctx context.Context, req SearchRequest) (Found, error) {
+	list, err := r.rank(ctx, req)
+	if err != nil {
+		return Found{}, err
+	}
+	return r.keep(list, req), nil
+}
+
+// ranking is a whole fused list, before the best are kept.
+type ranking struct {
+	hits   []fused
+	failed []RetrievalFailed
+}
+
+func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error) {
 	limited := ctx
 	if r.opts.Deadline > 0 {
 		var cancel context.CancelFunc
@@ -37,21 +51,26 @@ func (r *Retriever) Search(ctx context.Context, req SearchRequest) (Found, error
 		SkipVector: r.opts.VectorWeight == 0, SkipKeyword: r.opts.VectorWeight == 1,
 	})
 	if err != nil {
-		return Found{}, fmt.Errorf("search: %w", err)
+		return ranking{}, fmt.Errorf("search: %w", err)
 	}
 	if err := context.Cause(ctx); err != nil {
-		return Found{}, err
+		return ranking{}, err
 	}
-	out := Found{Failed: r.failures(legs)}
-	for _, f := range fuse(legs.Vector.Hits, legs.Keyword.Hits, r.opts.VectorWeight) {
-		if len(out.Sources) == req.TopK || f.hit.Score < r.opts.MinScore {
+	return ranking{fuse(legs.Vector.Hits, legs.Keyword.Hits, r.opts.VectorWeight), r.failures(legs)}, nil
+}
+
+// keep numbers the best hits of a list as sources.
+func (r *Retriever) keep(list ranking, req SearchRequest) Found {
+	out := Found{Failed: list.failed}
+	for _, f := range list.hits {
+		if len(out.Sources) >= req.TopK || f.hit.Score < r.opts.MinScore {
 			break
 		}
 		out.Sources = append(out.Sources, Source{
 			N: len(out.Sources) + 1, Hit: f.hit, Vector: f.vector, Keyword: f.keyword, Collection: req.Collection,
 		})
 	}
-	return out, nil
+	return out
 }
 
 // failures tells each dead leg, and which leg stands in for it.

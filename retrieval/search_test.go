@@ -1,0 +1,168 @@
+package retrieval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+func TestSearchAsksTheIndex(t *testing.T) {
+	filters := map[string]any{"lang": "en"}
+	tests := []struct {
+		name   string
+		weight float64
+		topK   int
+		want   index.Query
+		legs   int
+	}{
+		{"both legs", .5, 4, index.Query{Depth: 10}, 2},
+		{"keywords only", 0, 4, index.Query{Depth: 10, SkipVector: true}, 1},
+		{"vectors only", 1, 4, index.Query{Depth: 10, SkipKeyword: true}, 1},
+		{"more than the depth", .5, 30, index.Query{Depth: 30}, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got index.Query
+			opts := options(t, fakeSearcher{search: func(_ context.Context, q index.Query) (index.Legs, error) {
+				got = q
+				return index.Legs{}, nil
+			}})
+			opts.VectorWeight = tt.weight
+			r := New(opts)
+			if _, err := r.Search(t.Context(), SearchRequest{Query: "q", Collection: "c", TopK: tt.topK, Filters: filters}); err != nil {
+				t.Fatal(err)
+			}
+			tt.want.Text, tt.want.Collection, tt.want.Filters = "q", "c", filters
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("query (-want +got):\n%s", diff)
+			}
+			if got := r.Legs(); got != tt.legs {
+				t.Errorf("got %d legs, want %d", got, tt.legs)
+			}
+		})
+	}
+}
+
+func TestSearchKeepsTheBest(t *testing.T) {
+	legs := index.Legs{Vector: leg(hit("a", .9), hit("b", .5), hit("c", .1)), Keyword: leg(hit("b", 10), hit("d", 6), hit("a", 2))}
+	tests := []struct {
+		topK     int
+		minScore float64
+		want     []string // of b .75, a .5, d .25, c 0
+	}{
+		{10, 0, []string{"b", "a", "d", "c"}},
+		{2, 0, []string{"b", "a"}},
+		{0, 0, []string{}},
+		{-1, 0, []string{}},
+		{10, .5, []string{"b", "a"}},
+		{10, .51, []string{"b"}},
+		{10, .76, []string{}},
+		{1, .2, []string{"b"}},
+	}
+	for _, tt := range tests {
+		opts := options(t, finds(legs))
+		opts.MinScore = tt.minScore
+		found, err := New(opts).Search(t.Context(), SearchRequest{Query: "q", Collection: "c", TopK: tt.topK})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, sourceIDs(found.Sources)); diff != "" {
+			t.Errorf("top %d from %g (-want +got):\n%s", tt.topK, tt.minScore, diff)
+		}
+		for _, s := range found.Sources {
+			if s.Collection != "c" {
+				t.Errorf("got a source of collection %q, want c", s.Collection)
+			}
+		}
+	}
+}
+
+func TestFailedLegs(t *testing.T) {
+	space := fmt.Errorf("search: %w", index.ErrSpace)
+	late := fmt.Errorf("embed query: %w", context.DeadlineExceeded)
+	dead := index.Leg{Err: errDead}
+	tests := []struct {
+		name   string
+		weight float64
+		legs   index.Legs
+		want   []string // leg, code, fallback
+		found  []string
+	}{
+		{"none", .5, index.Legs{Vector: leg(hit("a", 1)), Keyword: leg(hit("b", 1))}, nil, []string{"a", "b"}},
+		{"vector", .5, index.Legs{Vector: dead, Keyword: leg(hit("b", 7))}, []string{"vector leg_failed bm25"}, []string{"b"}},
+		{"keyword", .5, index.Legs{Vector: leg(hit("a", 1)), Keyword: dead}, []string{"bm25 leg_failed vector"}, []string{"a"}},
+		{"both", .5, index.Legs{Vector: dead, Keyword: dead}, []string{"vector leg_failed ", "bm25 leg_failed "}, []string{}},
+		{"vector, the only one", 1, index.Legs{Vector: dead}, []string{"vector leg_failed "}, []string{}},
+		{"keyword, the only one", 0, index.Legs{Keyword: dead}, []string{"bm25 leg_failed "}, []string{}},
+		{"other space", .5, index.Legs{Vector: index.Leg{Err: space}}, []string{"vector embedding_space_mismatch bm25"}, []string{}},
+		{"late", .5, index.Legs{Vector: index.Leg{Err: late}}, []string{"vector deadline bm25"}, []string{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := options(t, finds(tt.legs))
+			opts.VectorWeight = tt.weight
+			found, err := New(opts).Search(t.Context(), SearchRequest{Query: "q", Collection: "c", TopK: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range found.Failed {
+				got = append(got, f.Leg+" "+f.Err.Code+" "+f.Fallback)
+				if cause := errors.Join(tt.legs.Vector.Err, tt.legs.Keyword.Err); !errors.Is(cause, errors.Unwrap(f.Err)) {
+					t.Errorf("got the cause %v, want the leg's error %v", errors.Unwrap(f.Err), cause)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("failed (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.found, sourceIDs(found.Sources)); diff != "" {
+				t.Errorf("sources (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSearchDeadline has a vector leg that waits for as long as it may.
+func TestSearchDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := options(t, fakeSearcher{search: func(ctx context.Context, _ index.Query) (index.Legs, error) {
+			<-ctx.Done()
+			return index.Legs{Vector: index.Leg{Err: ctx.Err()}, Keyword: leg(hit("b", 7))}, nil
+		}})
+		opts.Deadline = 3 * time.Second
+		begin := time.Now()
+		found, err := New(opts).Search(t.Context(), SearchRequest{Query: "q", Collection: "c", TopK: 4})
+		if took := time.Since(begin); err != nil || took != 3*time.Second {
+			t.Fatalf("got error %v after %s, want none after 3s", err, took)
+		}
+		if len(found.Failed) != 1 || found.Failed[0].Err.Code != "deadline" || found.Failed[0].Fallback != LegKeyword || len(found.Sources) != 1 {
+			t.Errorf("got %+v, want the keyword leg's source and a late vector leg", found)
+		}
+	})
+}
+
+func TestSearchErrors(t *testing.T) {
+	bad := errors.New("read filter n: unsupported value")
+	for _, want := range []error{index.ErrNotFound, bad} {
+		r := New(options(t, fakeSearcher{search: func(context.Context, index.Query) (index.Legs, error) { return index.Legs{}, want }}))
+		if _, err := r.Search(t.Context(), SearchRequest{Query: "q", Collection: "c", TopK: 4}); !errors.Is(err, want) {
+			t.Errorf("got error %v, want %v", err, want)
+		}
+	}
+	gone := errors.New("the client has gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r := New(options(t, fakeSearcher{search: func(ctx context.Context, _ index.Query) (index.Legs, error) {
+		cancel(gone)
+		return index.Legs{Vector: index.Leg{Err: ctx.Err()}, Keyword: leg(hit("b", 7))}, nil
+	}}))
+	if _, err := r.Search(ctx, SearchRequest{Query: "q", Collection: "c", TopK: 4}); !errors.Is(err, gone) {
+		t.Errorf("got error %v, want the context's cause", err)
+	}
+}
