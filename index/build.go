@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofrs/flock"
 )
@@ -89,7 +89,7 @@ func (x *Index) Build(ctx context.Context, opts BuildOptions) (*Builder, error) 
 	}
 	if !opts.DryRun {
 		if err := b.takeLock(); err != nil {
-			return nil, err
+			return nil, errors.Join(err, b.Abort())
 		}
 	}
 	if err := b.begin(opts.DryRun); err != nil {
@@ -117,7 +117,7 @@ func (b *Builder) takeLock() error {
 }
 
 func (b *Builder) begin(dryRun bool) error {
-	if err := b.openPrevious(); err != nil {
+	if err := b.openPrevious(dryRun); err != nil {
 		return err
 	}
 	if dryRun {
@@ -137,55 +137,6 @@ func (b *Builder) begin(dryRun bool) error {
 	return err
 }
 
-func (b *Builder) openPrevious() error {
-	name, err := readCurrent(b.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	gen := filepath.Join(b.dir, name)
-	if b.manifest, err = readManifest(gen); err != nil {
-		return err
-	}
-	if err := b.manifest.checkSizes(gen); err != nil {
-		return err
-	}
-	if b.manifest.Chunks > 0 && b.manifest.Space != b.space {
-		return fmt.Errorf("collection %q: %w: it holds %s, embedding.* now gives %s: set embedding.* back, or index into another --collection",
-			b.name, ErrSpace, b.manifest.Space, b.space)
-	}
-	if b.prev, err = openGenReader(gen, b.manifest); err != nil {
-		return err
-	}
-	for i := range b.prev.docs {
-		b.prevDocs[b.prev.docs[i].ID] = i
-	}
-	for row := range b.prev.rows() {
-		b.prevKeys[b.prev.record(row).Key] = row
-	}
-	return nil
-}
-
-// sweep removes the generations other than the one numbered keep, among them
-// what runs that were killed have left. Searches on a removed generation have
-// its files open and finish.
-func (b *Builder) sweep(keep int) error {
-	entries, err := os.ReadDir(b.dir)
-	if err != nil {
-		return fmt.Errorf("list generations: %w", err)
-	}
-	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), "gen-") && e.Name() != generationDir(keep) {
-			if err := os.RemoveAll(filepath.Join(b.dir, e.Name())); err != nil {
-				return fmt.Errorf("remove old generation: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
 func generationDir(n int) string { return fmt.Sprintf("gen-%06d", n) }
 
 // DocumentError is the fault of one document; the run can go on without it.
@@ -202,8 +153,12 @@ func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, e
 	if first, ok := b.seen[d.ID]; ok {
 		return 0, &DocumentError{fmt.Errorf("document id %q came twice in this run, first from %s: rename one", d.ID, first)}
 	}
+	if d.ID == "" || !utf8.ValidString(d.ID) {
+		return 0, &DocumentError{fmt.Errorf("document %q has no id, or one that is not UTF-8", d.ID)}
+	}
 	hash, err := b.hash(d)
 	if err != nil {
+		b.Keep(d.ID)
 		return 0, &DocumentError{fmt.Errorf("document %q: %w", d.ID, err)}
 	}
 	b.seen[d.ID] = source
@@ -215,6 +170,7 @@ func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, e
 				b.moved[d.ID] = source
 				b.dirty = true
 			}
+			b.deleted[d.ID] = false // pruned under its old source before it came under this one
 			return Unchanged, nil
 		}
 		change = Updated
@@ -318,7 +274,7 @@ func (b *Builder) normalizeAll(vectors [][]float32) error {
 		if b.manifest.Dims == 0 {
 			b.manifest.Dims = len(v)
 		}
-		if len(v) != b.manifest.Dims {
+		if len(v) != b.manifest.Dims || len(v) == 0 {
 			return fmt.Errorf("embed chunks: the embedder gave %d dimensions, the collection has %d", len(v), b.manifest.Dims)
 		}
 		if !normalize(v) {

@@ -67,7 +67,8 @@ type CollectionInfo struct {
 	Manifest Manifest
 }
 
-// Collections lists the published collections by name.
+// Collections lists the published collections by name. The error names those
+// that cannot be read; the others are listed all the same.
 func (x *Index) Collections() ([]CollectionInfo, error) {
 	root := filepath.Join(x.opts.Dir, "collections")
 	entries, err := os.ReadDir(root)
@@ -78,22 +79,27 @@ func (x *Index) Collections() ([]CollectionInfo, error) {
 		return nil, fmt.Errorf("list collections: %w", err)
 	}
 	var out []CollectionInfo
+	var damaged []error
 	for _, e := range entries {
+		if !e.IsDir() || !collectionName.MatchString(e.Name()) {
+			continue
+		}
 		dir := filepath.Join(root, e.Name())
 		gen, err := readCurrent(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a first run that has not committed
 		}
-		if err != nil {
-			return nil, err
+		var m Manifest
+		if err == nil {
+			m, err = readManifest(filepath.Join(dir, gen))
 		}
-		m, err := readManifest(filepath.Join(dir, gen))
 		if err != nil {
-			return nil, err
+			damaged = append(damaged, err)
+			continue
 		}
 		out = append(out, CollectionInfo{Name: e.Name(), Manifest: m})
 	}
-	return out, nil
+	return out, errors.Join(damaged...)
 }
 
 // dir is the folder of a collection. The name goes into a path, so it is
@@ -120,18 +126,27 @@ func (x *Index) snapshot(collection string) (*snapshot, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	// A writer may replace the generation, and remove the old one, between
-	// the reading of its name and its opening; then the name has changed.
+	// the reading of its name and its opening; then the name has changed, and
+	// what did open may lack a leg.
 	for {
 		name, err := readCurrent(dir)
 		if err != nil {
 			return nil, notFound(collection, err)
 		}
 		s, err := x.openNamed(collection, dir, name)
-		if err == nil {
+		if err == nil && s.vectorErr == nil && s.keywordErr == nil {
 			return s, nil
 		}
-		if again, errAgain := readCurrent(dir); errAgain == nil && again != name {
+		again, errAgain := readCurrent(dir)
+		replaced := errAgain == nil && again != name
+		switch {
+		case replaced && err == nil:
+			_ = s.release() // a generation that is gone: nobody needs its error
 			continue
+		case replaced:
+			continue
+		case err == nil:
+			return s, nil
 		}
 		return nil, fmt.Errorf("open collection %q: %w", collection, err)
 	}

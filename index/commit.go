@@ -2,7 +2,6 @@ package index
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -118,6 +117,9 @@ func (b *Builder) buildLegs(ctx context.Context, m Manifest) error {
 		return err
 	}
 	defer r.close()
+	if err := r.readVectors(b.tmp, m); err != nil {
+		return err
+	}
 	if err := b.index.opts.Vector.Build(ctx, r.vectors, filepath.Join(b.tmp, vectorDir)); err != nil {
 		return fmt.Errorf("build vector leg: %w", err)
 	}
@@ -151,12 +153,8 @@ func (b *Builder) publish(m Manifest) error {
 	if m.Files, err = sealFiles(b.tmp); err != nil {
 		return fmt.Errorf("seal generation: %w", err)
 	}
-	data, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
-	if err := writeFileSync(filepath.Join(b.tmp, manifestFile), append(data, '\n')); err != nil {
-		return fmt.Errorf("write manifest: %w", err)
+	if err := writeManifest(b.tmp, m); err != nil {
+		return err
 	}
 	name := generationDir(m.Generation)
 	if err := os.Rename(b.tmp, filepath.Join(b.dir, name)); err != nil {

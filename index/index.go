@@ -29,7 +29,7 @@ type Splitter interface {
 type Embedder interface {
 	// EmbedDocuments returns one vector for each text, in the same order, all
 	// of the same number of dimensions and finite. An error means none is
-	// usable. It does its own batching and retrying, and gives up when ctx is
+	// usable. The caller owns the vectors and may change them. It does its own batching and retrying, and gives up when ctx is
 	// done.
 	EmbedDocuments(ctx context.Context, texts []string) ([][]float32, error)
 	// EmbedQuery returns the vector to search with. It may differ from the

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 )
 
@@ -59,20 +61,73 @@ func readCurrent(dir string) (string, error) {
 	return name, nil
 }
 
+// lastGeneration gives the folder name of the last generation that was
+// finished, published or not; "" if there is none.
+func lastGeneration(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	last := ""
+	for _, e := range entries {
+		_, err := os.Stat(filepath.Join(dir, e.Name(), manifestFile))
+		if generationName.MatchString(e.Name()) && err == nil && (len(e.Name()) > len(last) || e.Name() > last) {
+			last = e.Name()
+		}
+	}
+	return last
+}
+
 func readManifest(gen string) (Manifest, error) {
-	var m Manifest
 	path := filepath.Join(gen, manifestFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return m, fmt.Errorf("read manifest: %w", err)
+		return Manifest{}, fmt.Errorf("read manifest: %w: %w", err, errDamaged)
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return m, fmt.Errorf("read manifest %s: %w", path, err)
+	m, err := parseManifest(b)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("read manifest %s: %w", path, err)
 	}
-	if m.Format < 1 || m.Format > Format {
-		return m, fmt.Errorf("read manifest %s: format %d is not known to this build (it reads up to %d): use a newer ragproxy", path, m.Format, Format)
+	// The next generation's name, and which ones are swept, follow from it.
+	if generationDir(m.Generation) != filepath.Base(gen) {
+		return Manifest{}, fmt.Errorf("read manifest %s: it is of generation %d: %w", path, m.Generation, errDamaged)
 	}
 	return m, nil
+}
+
+func parseManifest(b []byte) (Manifest, error) {
+	var m Manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Manifest{}, fmt.Errorf("%w: %w", err, errDamaged)
+	}
+	if m.Format > Format { // before the checksum: a later format may have another
+		return Manifest{}, fmt.Errorf("format %d is not known to this build (it reads up to %d): use a newer ragproxy", m.Format, Format)
+	}
+	at := bytes.LastIndex(b, []byte(sumKey))
+	if m.Format < 1 || at < 0 || !bytes.Equal(b, sealManifest(b[:at])) {
+		return Manifest{}, fmt.Errorf("its checksum differs: %w", errDamaged)
+	}
+	return m, nil
+}
+
+// sumKey begins the last member of the manifest, the CRC-32C of all bytes
+// before it.
+const sumKey = ",\n  \"crc32c\": "
+
+// sealManifest ends a manifest, whose JSON comes without the closing brace.
+func sealManifest(open []byte) []byte {
+	return fmt.Appendf(slices.Clip(open), "%s%d\n}\n", sumKey, crc32.Checksum(open, castagnoli))
+}
+
+func writeManifest(gen string, m Manifest) error {
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	if err := writeFileSync(filepath.Join(gen, manifestFile), sealManifest(bytes.TrimSuffix(b, []byte("\n}")))); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return nil
 }
 
 // sealFiles syncs every file below gen and lists it with its checksum.
@@ -112,22 +167,6 @@ func checksumFile(path string, sync bool) (File, error) {
 	h := crc32.New(castagnoli)
 	n, err := io.Copy(h, f)
 	return File{Size: n, CRC: h.Sum32()}, err
-}
-
-// checkSizes is the cheap half of a verification: it notices files that are
-// missing or cut. [Verify] reads every byte.
-func (m Manifest) checkSizes(gen string) error {
-	for _, f := range m.Files {
-		path := filepath.Join(gen, filepath.FromSlash(f.Name))
-		st, err := os.Stat(path)
-		if err != nil {
-			return fmt.Errorf("open generation: %w", err)
-		}
-		if st.Size() != f.Size {
-			return fmt.Errorf("open generation: %s has %d bytes, the manifest says %d: the index is damaged: restore it, or remove its folder and index again", path, st.Size(), f.Size)
-		}
-	}
-	return nil
 }
 
 // writeFileSync writes a small file so that it is either the old or the new

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,7 +20,7 @@ type Query struct {
 	SkipVector, SkipKeyword bool
 	// Filters keep the chunks whose metadata has, for each key, the value or
 	// one of a list of values. The keys "document_id", "url" and "title" mean
-	// the document's own.
+	// the document's own. A list is a []any; numbers compare by value.
 	Filters map[string]any
 }
 
@@ -119,11 +121,11 @@ func (s *snapshot) allow(filters map[string]any) (Allow, error) {
 		}
 		wanted[key] = make(map[string]bool, len(values))
 		for _, v := range values {
-			b, err := json.Marshal(v)
+			s, err := canonical(v)
 			if err != nil {
 				return nil, fmt.Errorf("read filter %s: %w", key, err)
 			}
-			wanted[key][string(b)] = true
+			wanted[key][s] = true
 		}
 	}
 	docs := make([]bool, len(s.chunks.docs))
@@ -142,7 +144,7 @@ func (d *docRecord) matches(wanted map[string]map[string]bool) bool {
 	return true
 }
 
-// field is the JSON of a metadata value; "" if the document has none.
+// field is the canonical form of a metadata value; "" if the document has none.
 func (d *docRecord) field(key string) string {
 	var v any
 	switch key {
@@ -158,9 +160,25 @@ func (d *docRecord) field(key string) string {
 			return ""
 		}
 	}
-	b, err := json.Marshal(v)
+	s, err := canonical(v)
 	if err != nil { // it was read from JSON, so it can be written
 		return ""
 	}
-	return string(b)
+	return s
+}
+
+// canonical is the JSON of a value, with a number spelled in one way: 1, 1.0
+// and 1e0 are the same. Whole numbers are exact, whatever their size.
+func canonical(v any) (string, error) {
+	b, err := json.Marshal(v)
+	s := string(b)
+	if err != nil || strings.Trim(s, "+-.0123456789eE") != "" || strings.Trim(s, "-0123456789") == "" && s != "-0" {
+		return s, err
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil { // beyond float64: equal to itself only
+		return s, nil
+	}
+	b, err = json.Marshal(f + 0) // -0 + 0 is 0
+	return string(b), err
 }

@@ -3,7 +3,6 @@ package index
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 )
@@ -35,29 +34,33 @@ func openSnapshot(dir, name string, eng engines) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.checkSizes(gen); err != nil {
-		return nil, err
-	}
 	s := &snapshot{name: name, manifest: m}
 	if s.chunks, err = openGenReader(gen, m); err != nil {
 		return nil, err
 	}
-	s.vector, s.vectorErr = openVector(gen, m, s.chunks.vectors, eng)
+	s.vector, s.vectorErr = openVector(gen, m, s.chunks, eng)
 	if s.keyword, err = eng.keyword.Open(filepath.Join(gen, keywordDir)); err != nil {
-		s.keyword, s.keywordErr = nil, fmt.Errorf("open keyword leg: %w", err)
+		s.keyword, s.keywordErr = nil, fmt.Errorf("open keyword leg: %w: %s", err, mendLeg)
 	}
 	s.refs.Store(1)
 	return s, nil
 }
 
-func openVector(gen string, m Manifest, vectors Matrix, eng engines) (VectorSearcher, error) {
+// mendLeg is what to do about a leg that does not open: both can be made from
+// the rest of the generation.
+const mendLeg = "the next run of index makes it again"
+
+func openVector(gen string, m Manifest, chunks *genReader, eng engines) (VectorSearcher, error) {
+	if err := chunks.readVectors(gen, m); err != nil {
+		return nil, fmt.Errorf("open vector leg: %w", err)
+	}
 	e, err := eng.vector(m.Vector)
 	if err != nil {
 		return nil, fmt.Errorf("open vector leg: %w", err)
 	}
-	v, err := e.Open(vectors, filepath.Join(gen, vectorDir))
+	v, err := e.Open(chunks.vectors, filepath.Join(gen, vectorDir))
 	if err != nil {
-		return nil, fmt.Errorf("open vector leg: %w", err)
+		return nil, fmt.Errorf("open vector leg: %w: %s", err, mendLeg)
 	}
 	return v, nil
 }
@@ -94,7 +97,7 @@ func (s *snapshot) hits(matches []Match) ([]Hit, error) {
 	hits := make([]Hit, len(matches))
 	for i, m := range matches {
 		if m.Row < 0 || m.Row >= s.chunks.rows() {
-			return nil, fmt.Errorf("read chunk %d: the collection has %d: the index is damaged: restore it, or remove its folder and index again", m.Row, s.chunks.rows())
+			return nil, fmt.Errorf("read chunk %d: the collection has %d: %w", m.Row, s.chunks.rows(), errDamaged)
 		}
 		c, err := s.chunks.chunk(m.Row)
 		if err != nil {
@@ -103,36 +106,4 @@ func (s *snapshot) hits(matches []Match) ([]Hit, error) {
 		hits[i] = Hit{Chunk: c, Score: m.Score}
 	}
 	return hits, nil
-}
-
-// Verify reads every byte of a collection's published generation and returns
-// what is wrong with it; nil if nothing is.
-func (x *Index) Verify(collection string) error {
-	dir, err := x.dir(collection)
-	if err != nil {
-		return err
-	}
-	name, err := readCurrent(dir)
-	if err != nil {
-		return notFound(collection, err)
-	}
-	gen := filepath.Join(dir, name)
-	m, err := readManifest(gen)
-	if err != nil {
-		return err
-	}
-	var problems []error
-	for _, f := range m.Files {
-		path := filepath.Join(gen, filepath.FromSlash(f.Name))
-		got, err := checksumFile(path, false)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			problems = append(problems, fmt.Errorf("%s is missing", path))
-		case err != nil:
-			problems = append(problems, err)
-		case got.Size != f.Size || got.CRC != f.CRC:
-			problems = append(problems, fmt.Errorf("%s has %d bytes and checksum %08x, want %d and %08x", path, got.Size, got.CRC, f.Size, f.CRC))
-		}
-	}
-	return errors.Join(problems...)
 }

@@ -2,6 +2,7 @@ package index
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -206,26 +207,40 @@ type genReader struct {
 	texts   *os.File
 }
 
+// openGenReader opens all but the vectors.
 func openGenReader(gen string, m Manifest) (*genReader, error) {
-	r := &genReader{vectors: Matrix{Dims: m.Dims}}
-	var err error
-	if r.docs, err = readDocuments(filepath.Join(gen, documentsFile)); err != nil {
-		return nil, err
-	}
-	if r.idx, err = os.ReadFile(filepath.Join(gen, indexFile)); err != nil {
-		return nil, fmt.Errorf("read chunks: %w", err)
-	}
-	if r.vectors.Data, err = readFloats(filepath.Join(gen, vectorsFile)); err != nil {
-		return nil, err
-	}
-	if len(r.docs) != m.Documents || len(r.idx) != m.Chunks*idxSize || len(r.vectors.Data) != m.Chunks*m.Dims {
-		return nil, fmt.Errorf("open generation %s: its files do not hold the %d documents and %d chunks of the manifest: the index is damaged: restore it, or remove its folder and index again", gen, m.Documents, m.Chunks)
-	}
-	r.texts, err = os.Open(filepath.Join(gen, textsFile))
+	b, err := m.readFile(gen, documentsFile)
 	if err != nil {
-		return nil, fmt.Errorf("read chunks: %w", err)
+		return nil, err
+	}
+	r := &genReader{}
+	if r.docs, err = parseDocuments(b); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(gen, documentsFile), err)
+	}
+	if r.idx, err = m.readFile(gen, indexFile); err != nil {
+		return nil, err
+	}
+	if r.texts, err = os.Open(filepath.Join(gen, textsFile)); err != nil {
+		return nil, fmt.Errorf("read chunks: %w: %w", err, errDamaged)
+	}
+	if err := r.check(m); err != nil {
+		return nil, errors.Join(fmt.Errorf("open generation %s: %w", gen, err), r.close())
 	}
 	return r, nil
+}
+
+// readVectors reads the matrix, a row for each chunk.
+func (r *genReader) readVectors(gen string, m Manifest) error {
+	b, err := m.readFile(gen, vectorsFile)
+	if err != nil {
+		return err
+	}
+	v := Matrix{Dims: m.Dims, Data: parseFloats(b)}
+	if m.Dims < 0 || v.Rows() != r.rows() || len(b) != 4*v.Rows()*v.Dims {
+		return fmt.Errorf("read %s: its %d bytes are not %d rows of %d dimensions: %w", filepath.Join(gen, vectorsFile), len(b), r.rows(), m.Dims, errDamaged)
+	}
+	r.vectors = v
+	return nil
 }
 
 func (r *genReader) close() error { return r.texts.Close() }
@@ -238,10 +253,10 @@ func (r *genReader) text(row int) (string, error) {
 	rec := r.record(row)
 	b := make([]byte, rec.Length)
 	if _, err := r.texts.ReadAt(b, int64(rec.Offset)); err != nil {
-		return "", fmt.Errorf("read chunk %d: %w", row, err)
+		return "", fmt.Errorf("read chunk %d of %s: %w: %w", row, r.texts.Name(), err, errDamaged)
 	}
 	if crc32.Checksum(b, castagnoli) != rec.CRC {
-		return "", fmt.Errorf("read chunk %d: checksum differs: the index is damaged: restore it, or remove its folder and index again", row)
+		return "", fmt.Errorf("read chunk %d of %s: its checksum differs: %w", row, r.texts.Name(), errDamaged)
 	}
 	return unsafe.String(unsafe.SliceData(b), len(b)), nil
 }
@@ -252,9 +267,6 @@ func (r *genReader) chunk(row int) (Chunk, error) {
 		return Chunk{}, err
 	}
 	rec := r.record(row)
-	if int(rec.Doc) >= len(r.docs) {
-		return Chunk{}, fmt.Errorf("read chunk %d: no document %d: the index is damaged: restore it, or remove its folder and index again", row, rec.Doc)
-	}
 	d := &r.docs[rec.Doc]
 	return Chunk{
 		ID: d.ID + "#chunk-" + strconv.Itoa(int(rec.Ordinal)), DocumentID: d.ID, URL: d.URL, Title: d.Title, Text: text,
@@ -262,14 +274,9 @@ func (r *genReader) chunk(row int) (Chunk, error) {
 	}, nil
 }
 
-func readDocuments(path string) ([]docRecord, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read documents: %w", err)
-	}
-	defer f.Close()
+func parseDocuments(b []byte) ([]docRecord, error) {
 	var docs []docRecord
-	dec := json.NewDecoder(bufio.NewReaderSize(f, 1<<18))
+	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber() // metadata keeps its big integers
 	for {
 		var d docRecord
@@ -278,7 +285,7 @@ func readDocuments(path string) ([]docRecord, error) {
 			return docs, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read documents %s: %w", path, err)
+			return nil, fmt.Errorf("document %d: %w: %w", len(docs)+1, err, errDamaged)
 		}
 		docs = append(docs, d)
 	}
@@ -293,14 +300,10 @@ func floatBytes(v []float32) []byte {
 	return b
 }
 
-func readFloats(path string) ([]float32, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read vectors: %w", err)
-	}
+func parseFloats(b []byte) []float32 {
 	out := make([]float32, len(b)/4)
 	for i := range out {
 		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 	}
-	return out, nil
+	return out
 }

@@ -105,8 +105,8 @@ func (s *Server) readSearch(body []byte, to *retrieval.SearchRequest) error {
 // collections answers GET /v1/rag/collections.
 func (s *Server) collections(c *gin.Context) error {
 	list, err := s.opts.Collections()
-	if err != nil {
-		return err
+	if err != nil { // of single collections; the others are listed
+		s.opts.Logger.Warn("collection cannot be read", "error", err)
 	}
 	data := make([]gin.H, len(list))
 	for i, x := range list {

@@ -30,7 +30,8 @@ type Options struct {
 	Model string
 
 	Retriever *retrieval.Retriever
-	// Collections lists what can be searched.
+	// Collections lists what can be searched; its error is about others, which
+	// cannot be read.
 	Collections func() ([]index.CollectionInfo, error)
 	Collection  string // searched by /v1/rag/search when the client names none
 	TopK        int    // as in the retriever, for /v1/rag/search

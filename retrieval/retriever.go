@@ -22,7 +22,8 @@ import (
 
 // Searcher answers a query with both legs in one call, each with its own
 // error, so that a remote engine can answer in one round trip and one dead
-// leg degrades. Called once a request, concurrently for different ones.
+// leg degrades. Called concurrently, for a follow-up twice; a call that is no
+// longer needed has its context cancelled and may end after Retrieve.
 type Searcher interface {
 	// Search returns index.ErrNotFound for an unknown collection.
 	Search(ctx context.Context, q index.Query) (index.Legs, error)
@@ -42,7 +43,7 @@ type Options struct {
 	// VectorWeight is the vector leg's share in the fused score, 0 to 1; at 0
 	// and 1 the other leg is not asked.
 	VectorWeight float64
-	MinScore     float64 // hits below are dropped
+	MinScore     float64 // hits below are dropped; 0 drops none
 	// Deadline is how long the search may take before a leg that has not
 	// answered counts as failed; 0 is no limit.
 	Deadline time.Duration

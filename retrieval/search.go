@@ -63,7 +63,7 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 func (r *Retriever) keep(list ranking, req SearchRequest) Found {
 	out := Found{Failed: list.failed}
 	for _, f := range list.hits {
-		if len(out.Sources) >= req.TopK || f.hit.Score < r.opts.MinScore {
+		if len(out.Sources) >= req.TopK || r.opts.MinScore > 0 && f.hit.Score < r.opts.MinScore {
 			break
 		}
 		out.Sources = append(out.Sources, Source{

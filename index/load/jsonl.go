@@ -29,7 +29,8 @@ type record struct {
 // "id" (a string, or a number as it is written), else "<input's id>#<line>".
 // A line without text is its title; with neither it is named as skipped. A
 // line that cannot be read, or has an id that came before in the same input,
-// is an error naming the line. Numbers in metadata become float64.
+// is an error naming the line. Numbers in metadata become json.Number, so that
+// big ones keep their digits.
 func loadJSONL(in input, opts Options) iter.Seq2[index.Document, error] {
 	return func(yield func(index.Document, error) bool) {
 		seen := map[string]int{} // id: line
@@ -81,7 +82,7 @@ func parseRecord(line []byte, id string) (index.Document, error) {
 		return index.Document{ID: id}, errors.New("is not valid UTF-8")
 	}
 	var r record
-	if err := json.Unmarshal(bytes.TrimSpace(line), &r); err != nil {
+	if err := decodeOne(bytes.TrimSpace(line), &r); err != nil {
 		var wrong *json.UnmarshalTypeError
 		switch {
 		case !errors.As(err, &wrong):
@@ -109,6 +110,16 @@ func parseRecord(line []byte, id string) (index.Document, error) {
 		doc.Text = doc.Title
 	}
 	return doc, nil
+}
+
+// decodeOne reads the one JSON value that b is.
+func decodeOne(b []byte, to any) error {
+	if !json.Valid(b) {
+		return json.Unmarshal(b, to) // for its words
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	return dec.Decode(to)
 }
 
 // recordID is a JSON string or number as an id; "" for none.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func TestLoadJSONL(t *testing.T) {
 	}, "\n"), Options{Skipped: func(path, reason string) { skipped = append(skipped, path+": "+reason) }})
 
 	want := []index.Document{
-		{ID: "a", URL: "http://a/", Title: "A title", Text: "text a", Meta: map[string]any{"year": 2024.0, "tags": []any{"x"}}},
+		{ID: "a", URL: "http://a/", Title: "A title", Text: "text a", Meta: map[string]any{"year": json.Number("2024"), "tags": []any{"x"}}},
 		{ID: "12345678901234567890", Text: "a number keeps its digits"},
 		{ID: "c.jsonl#4", Text: "no id"},
 		{ID: "fallback", Text: "x"},
