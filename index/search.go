@@ -94,16 +94,18 @@ func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow Al
 	if s.manifest.Chunks == 0 {
 		return nil, nil
 	}
+	// The query first: it fails fast where the embedder is dead, and tells its
+	// dimensions, which Space may have to ask for.
+	v, err := x.opts.Embedder.EmbedQuery(ctx, q.Text)
+	if err != nil {
+		return nil, fmt.Errorf("embed query: %w", err)
+	}
 	space, err := x.opts.Embedder.Space(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("embed query: %w", err)
 	}
 	if space != s.manifest.Space {
 		return nil, fmt.Errorf("%w: it holds %s, the embedder gives %s", ErrSpace, s.manifest.Space, space)
-	}
-	v, err := x.opts.Embedder.EmbedQuery(ctx, q.Text)
-	if err != nil {
-		return nil, fmt.Errorf("embed query: %w", err)
 	}
 	return s.vector.Search(ctx, v, q.Depth, allow)
 }

@@ -94,12 +94,16 @@ func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOpti
 }
 
 func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result) {
-	c.Set(logKey, []slog.Attr{
+	attrs := []slog.Attr{
 		slog.Int("sources", len(res.Sources)),
 		slog.Int64("retrieval_ms", res.Took.Milliseconds()),
 		slog.Bool("rewritten", res.Query != res.Original),
 		slog.String("degraded", strings.Join(res.Degraded, ",")),
-	})
+	}
+	if len(res.Causes) > 0 {
+		attrs = append(attrs, slog.String("cause", errors.Join(res.Causes...).Error()))
+	}
+	c.Set(logKey, attrs)
 }
 
 // relayUntouched is the whole of a request without retrieval: its bytes less

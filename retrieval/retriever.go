@@ -83,6 +83,7 @@ type Result struct {
 	Original string // the user's turn
 	Sources  []Source
 	Degraded []string // stages that failed: rewrite, vector, bm25
+	Causes   []error  // why, one each; for the log
 	Prompt   string   // for the upstream; "" when there are no sources
 	Usage    *Usage   // of the rewrite; nil if none ran or none was reported
 	Took     time.Duration
@@ -144,7 +145,7 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *a
 	found := r.keep(list, search)
 	for _, f := range found.Failed {
 		on(f)
-		res.Degraded = append(res.Degraded, f.Leg)
+		res.Degraded, res.Causes = append(res.Degraded, f.Leg), append(res.Causes, f.Err)
 	}
 	res.Sources = found.Sources
 	on(RetrievalDone{Query: res.Query, Took: time.Since(begin), Degraded: res.Degraded, Sources: res.Sources})

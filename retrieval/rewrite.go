@@ -82,8 +82,9 @@ func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on fu
 		err = errors.New("the model gave no text")
 	}
 	if err != nil {
-		res.Degraded = append(res.Degraded, StageRewrite)
-		on(RewriteFailed{Err: rewriteError(ctx, err), Query: req.Turn})
+		failure := rewriteError(ctx, err)
+		res.Degraded, res.Causes = append(res.Degraded, StageRewrite), append(res.Causes, failure)
+		on(RewriteFailed{Err: failure, Query: req.Turn})
 		return
 	}
 	res.Query = query

@@ -21,6 +21,8 @@ var arrows = map[string]map[string]string{
 	"index/load":            {"index": "makes documents"},
 	"index/split":           {"index": "makes pieces"},
 	"index/vector":          {"index": "implements VectorEngine"},
+	"internal/clienttest":   {},
+	"internal/relaybench":   {},
 	"internal/splice":       {},
 	"internal/upstreamtest": {},
 	"proxy/builtin":         {},

@@ -19,7 +19,7 @@ func newAsk() *cobra.Command {
 		Short: "Ask a question in the terminal: the whole pipeline, streamed",
 		Example: `  ragproxy ask "What is task decomposition?"
   ragproxy ask --collection docs "How do I retry?"`,
-		Args: cobra.ExactArgs(1),
+		Args: oneText("QUESTION"),
 		RunE: func(cmd *cobra.Command, args []string) error { return ask(cmd, args[0], collection) },
 	}
 	cmd.Flags().StringVar(&collection, "collection", "", "`NAME` of the collection (default \"default\")")
@@ -36,44 +36,47 @@ func ask(cmd *cobra.Command, question, collection string) error {
 		return err
 	}
 	defer idx.Close()
-	if cfg.Upstream.BaseURL == config.Builtin {
-		tellUpstream(cmd, cfg)
+	tellUpstream(cmd, cfg)
+	out, whole := cmd.OutOrStdout(), true
+	l, err := listen("127.0.0.1:0")
+	if err != nil {
+		return err
 	}
-	out := cmd.OutOrStdout()
-	return withServer(cmd.Context(), cfg, idx, "127.0.0.1:0", func(base string) error {
+	return withServer(cmd.Context(), cfg, idx, l, func(base string) error {
 		c := client{base: base + "/v1", model: cfg.Upstream.Model}
 		r, err := c.chat(cmd.Context(), []chatMessage{{"user", question}}, collection, watcher{
 			retrieved: func(*reply) {},
-			degraded:  func(what string) { fmt.Fprintln(cmd.ErrOrStderr(), "warning:", what) },
+			degraded:  func(what string) { whole = false; fmt.Fprintln(cmd.ErrOrStderr(), "warning:", what) },
 			delta:     func(s string) { fmt.Fprint(out, s) },
 		})
 		if err != nil {
 			return err
 		}
 		fmt.Fprint(out, "\n\n")
+		if len(r.sources) == 0 && whole {
+			fmt.Fprintln(cmd.ErrOrStderr(), "no sources were found: `ragproxy index SOURCE` adds some")
+		}
 		return printSources(out, r.sources)
 	})
 }
 
-// withServer runs work against a proxy of its own that listens on address.
-func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, address string, work func(base string) error) error {
+// withServer runs work against a proxy of its own on l, which it closes.
+func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net.Listener, work func(base string) error) error {
+	defer l.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	upstream, err := startUpstream(ctx, cfg)
+	builtinURL, stopBuiltin, err := startBuiltin(cfg)
 	if err != nil {
 		return err
 	}
-	server, err := newServer(cfg, idx, upstream, slog.New(slog.DiscardHandler))
+	defer stopBuiltin()
+	server, err := newServer(cfg, idx, builtinURL, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("listen: %w: choose another address with --listen", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, l) }()
-	workErr := work("http://" + l.Addr().String())
+	workErr := work("http://" + reachable(l.Addr().String()))
 	stop()
 	if err := <-ended; workErr == nil {
 		workErr = err

@@ -44,7 +44,8 @@ type watcher struct {
 
 // chat asks one question and follows the answer.
 func (c client) chat(ctx context.Context, messages []chatMessage, collection string, w watcher) (*reply, error) {
-	rag := map[string]any{"live": true}
+	// Said outright, so that it holds whatever the configuration's defaults are.
+	rag := map[string]any{"live": true, "dialect": "rag", "events": []string{"rewrite", "retrieval"}}
 	if collection != "" {
 		rag["collection"] = collection
 	}
@@ -103,8 +104,10 @@ func follow(lines *sse.Reader, w watcher) (*reply, error) {
 			return r, errors.New(errorText(line[from:to]))
 		}
 		switch event := chunk.Get("rag"); event.Get("type").String() {
-		case "rewrite.failed", "retrieval.failed":
-			w.degraded(event.Get("error.message").String())
+		case "rewrite.failed":
+			w.degraded("the rewrite failed, the question is searched as it is: " + event.Get("error.message").String())
+		case "retrieval.failed":
+			w.degraded(legFailure(event.Get("leg").String(), event.Get("fallback").String(), event.Get("error.message").String()))
 		case "retrieval.done":
 			r.query, r.sources = event.Get("query").String(), event.Get("sources").Array()
 			w.retrieved(r)
@@ -124,8 +127,8 @@ func printSources(w io.Writer, sources []gjson.Result) error {
 			title = s.Get("id").String()
 		}
 		link := s.Get("link").String()
-		if u, err := url.PathUnescape(link); err == nil {
-			link = u
+		if u, err := url.PathUnescape(link); err == nil && strings.HasPrefix(link, "urn:") {
+			link = u // to be read; a page's address stays one that can be opened
 		}
 		if _, err := fmt.Fprintf(w, "[%d] %s  %s\n", s.Get("n").Int(), title, link); err != nil {
 			return err

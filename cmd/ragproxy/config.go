@@ -9,7 +9,7 @@ func newConfig() *cobra.Command {
 		Long:  "Print every key with its value and where that is from. Secrets are not shown.",
 		Example: `  ragproxy config
   ragproxy --config ragproxy.yaml config`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd, nil, false)
 			if err != nil {

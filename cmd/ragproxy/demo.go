@@ -26,7 +26,7 @@ builtin upstream, and ask it a question and a follow-up through its own HTTP
 API. Then keep serving, so that you can point a client at it.`,
 		Example: `  ragproxy demo
   ragproxy demo --once`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd, once) },
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "take a free port, ask, and exit")
@@ -42,11 +42,19 @@ func demo(cmd *cobra.Command, once bool) error {
 	defer os.RemoveAll(dir)
 	cfg, err := loadConfig(cmd, map[string]string{
 		"data_dir": filepath.Join(dir, "data"), "upstream.base_url": config.Builtin, "rewrite.base_url": config.Builtin,
-		"embedding.provider": "minilm",
+		"embedding.provider": "minilm", "rewrite.mode": "auto", "stream.dialect": "rag",
 	}, true)
 	if err != nil {
 		return err
 	}
+	if once {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	l, err := listen(cfg.Listen) // an address that is taken is told before the work
+	if err != nil {
+		return err
+	}
+	defer l.Close()
 	splitter, err := split.NewRecursive(split.Options{Size: 1000, Overlap: 200})
 	if err != nil {
 		return err
@@ -61,11 +69,7 @@ func demo(cmd *cobra.Command, once bool) error {
 		return err
 	}
 	fmt.Fprintln(out, "The builtin upstream answers: it picks sentences and is no language model.")
-	listen := cfg.Listen
-	if once {
-		listen = "127.0.0.1:0"
-	}
-	return withServer(cmd.Context(), cfg, idx, listen, func(base string) error {
+	return withServer(cmd.Context(), cfg, idx, l, func(base string) error {
 		if err := demoTurns(cmd, base); err != nil || once {
 			return err
 		}

@@ -15,7 +15,7 @@ func newHealthcheck() *cobra.Command {
 		Short:   "Ask a running server whether it is alive",
 		Long:    "Ask the server on `listen` for /livez; exit 1 if it does not answer. Made for a container's HEALTHCHECK.",
 		Example: "  ragproxy healthcheck --listen 127.0.0.1:8080",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd, nil, false)
 			if err != nil {
@@ -28,22 +28,28 @@ func newHealthcheck() *cobra.Command {
 	return cmd
 }
 
-func healthcheck(cmd *cobra.Command, listen string) error {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+// reachable is the address under which a server that listens on address is
+// found from here: who listens everywhere listens on 127.0.0.1 too.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil { // the configuration was checked
+		return address
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // it listens everywhere, so here too
+		host = "127.0.0.1"
 	}
+	return net.JoinHostPort(host, port)
+}
+
+func healthcheck(cmd *cobra.Command, listen string) error {
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{}}
-	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/livez", nil)
+	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+reachable(listen)+"/livez", nil)
 	if err != nil {
 		return err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask server: %w", err)
+		return fmt.Errorf("ask server: %w: is `ragproxy serve` running there? --listen names another address", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

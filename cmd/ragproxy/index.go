@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ rest is indexed, and the exit code is 1.`,
   ragproxy index https://example.org/post --class post-title,post-content
   ragproxy index ./docs --prune        also drop what ./docs no longer has
   cat notes.txt | ragproxy index -`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someSources,
 		RunE: func(cmd *cobra.Command, args []string) error { return runIndex(cmd, args, f) },
 	}
 	fs := cmd.Flags()
@@ -71,7 +72,7 @@ func runIndex(cmd *cobra.Command, sources []string, f indexFlags) error {
 	begin := time.Now()
 	splitter, err := split.NewRecursive(split.Options{Size: f.size, Overlap: f.overlap})
 	if err != nil {
-		return usageError{err}
+		return usagef("--chunk-size, --chunk-overlap: %w", err)
 	}
 	cfg, err := loadConfig(cmd, nil, false)
 	if err != nil {
@@ -90,10 +91,8 @@ func runIndex(cmd *cobra.Command, sources []string, f indexFlags) error {
 	}
 	defer builder.Abort()
 	r := indexRun{builder: builder, options: loadOptions(cmd, cfg, f), progress: progress, stderr: cmd.ErrOrStderr(), prune: f.prune}
-	for _, source := range sources {
-		if err := r.source(cmd.Context(), source); err != nil {
-			return fmt.Errorf("index: %w", err)
-		}
+	if err := r.sources(cmd.Context(), sources); err != nil {
+		return fmt.Errorf("index: %w", err)
 	}
 	manifest, err := builder.Commit(cmd.Context())
 	if err != nil {
@@ -128,15 +127,40 @@ type indexRun struct {
 	result   indexResult
 }
 
+// sources loads every SOURCE, one given twice only once, and then prunes: a
+// document may have moved from one SOURCE to a later one.
+func (r *indexRun) sources(ctx context.Context, sources []string) error {
+	whole := map[string]bool{} // by key: nothing of it failed
+	var keys []string
+	for _, source := range sources {
+		key := sourceKey(source)
+		if slices.Contains(keys, key) {
+			continue
+		}
+		keys = append(keys, key)
+		before := r.result.Failed
+		if err := r.source(ctx, source, key); err != nil {
+			return err
+		}
+		whole[key] = r.result.Failed == before
+	}
+	for _, key := range keys {
+		if r.prune && whole[key] {
+			r.result.Deleted += r.builder.Prune(key)
+		}
+	}
+	return nil
+}
+
 // source loads one SOURCE. Its failures are told and counted; the error ends
 // the run.
-func (r *indexRun) source(ctx context.Context, source string) error {
+func (r *indexRun) source(ctx context.Context, source, key string) error {
 	loader, err := load.Open(source, r.options)
+	source = shown(source)
 	if err != nil {
 		r.fail(source, "", err)
 		return nil
 	}
-	key, before := sourceKey(source), r.result.Failed
 	for doc, err := range loader.Load(ctx) {
 		if err != nil {
 			if ctx.Err() != nil {
@@ -149,9 +173,6 @@ func (r *indexRun) source(ctx context.Context, source string) error {
 		if err := r.add(ctx, source, key, doc); err != nil {
 			return err
 		}
-	}
-	if r.prune && r.result.Failed == before {
-		r.result.Deleted += r.builder.Prune(key)
 	}
 	return nil
 }
@@ -187,18 +208,36 @@ func (r *indexRun) fail(source, id string, err error) {
 }
 
 // sourceKey is what a SOURCE is recorded as, the same however it is spelled.
+// The credentials of a URL are not recorded.
 func sourceKey(source string) string {
 	if source == "-" {
 		return source
 	}
-	if u, err := url.Parse(source); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		u.Fragment = ""
+	if u := webAddress(source); u != nil {
+		u.User, u.Fragment, u.RawFragment = nil, "", ""
 		return u.String()
 	}
 	if abs, err := filepath.Abs(source); err == nil {
 		return abs
 	}
 	return source
+}
+
+// shown is a SOURCE for messages: a password in a URL is not repeated.
+func shown(source string) string {
+	if u := webAddress(source); u != nil && u.User != nil {
+		return u.Redacted()
+	}
+	return source
+}
+
+// webAddress is nil if source is no http or https URL.
+func webAddress(source string) *url.URL {
+	u, err := url.Parse(source)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil
+	}
+	return u
 }
 
 func (r *indexRun) report(w io.Writer, f indexFlags, took time.Duration) error {

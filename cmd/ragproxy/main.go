@@ -28,24 +28,25 @@ const (
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := newRoot().ExecuteContext(ctx)
+	context.AfterFunc(ctx, stop) // a second signal ends at once what the first one asked to end
+	cmd, err := newRoot().ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "ragproxy: %v\nRun `ragproxy help` to see the commands and flags.\n", err)
+		fmt.Fprintf(os.Stderr, "ragproxy: %v\nRun `%s --help` to see what there is.\n", err, cmd.CommandPath())
 		return exitUsage
 	case errors.Is(err, errReported):
+		return exitFailed
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "ragproxy: interrupted")
 		return exitFailed
 	default:
 		fmt.Fprintf(os.Stderr, "ragproxy: %v\n", err)
 		return exitFailed
 	}
 }
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ error }
 
 // errReported makes the exit code 1 where the reasons were told already.
 var errReported = errors.New("failed")
@@ -63,36 +64,23 @@ prompt, relays the upstream's stream, and adds the query and the sources.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
-		Args:          cobra.NoArgs,
+		Args:          onlyCommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().String("config", "", "configuration `FILE` (default ./ragproxy.yaml if there is one)")
 	root.PersistentFlags().String("data-dir", "", "`DIR` of the index (default $XDG_DATA_HOME/ragproxy)")
-	root.PersistentFlags().String("log-level", "", "debug, info, warn or error")
+	root.PersistentFlags().String("log-level", "", "`LEVEL`: debug, info, warn or error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newIndex(), newServe(), newSearch(), newAsk(), newDemo(), newConfig(), newHealthcheck(), newVersion())
-	markUsage(root)
+	root.SetHelpCommand(newHelp())
 	return root
-}
-
-// markUsage makes wrong arguments of every command usage errors.
-func markUsage(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{err}
-			}
-			return nil
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		markUsage(sub)
-	}
 }
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  ragproxy version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Example: "  ragproxy version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "ragproxy", version())
 			return err

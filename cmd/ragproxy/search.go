@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ func newSearch() *cobra.Command {
 		Short: "Show the hits for a query, without any language model",
 		Example: `  ragproxy search "what is task decomposition"
   ragproxy search -k 10 --json retries | jq .url`,
-		Args: cobra.ExactArgs(1),
+		Args: oneText("QUERY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Query = args[0]
 			return search(cmd, req, asJSON)
@@ -43,7 +44,7 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 	case !cmd.Flags().Changed("top-k"):
 		req.TopK = cfg.Retrieval.TopK
 	case req.TopK < 1:
-		return usageError{fmt.Errorf("-k must be at least 1, got %d", req.TopK)}
+		return usagef("-k must be at least 1, got %d", req.TopK)
 	}
 	idx, err := openIndex(cfg, nil)
 	if err != nil {
@@ -56,13 +57,13 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 	}
 	found, err := retriever.Search(cmd.Context(), req)
 	if errors.Is(err, index.ErrNotFound) {
-		return fmt.Errorf("%w: fill it with `ragproxy index SOURCE --collection %s`", err, req.Collection)
+		return fmt.Errorf("%w (there is: %s): `ragproxy index SOURCE --collection NAME` fills one", err, collectionNames(idx))
 	}
 	if err != nil {
 		return err
 	}
 	for _, f := range found.Failed {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: the %s leg did not answer: %v\n", f.Leg, f.Err)
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", legFailure(f.Leg, f.Fallback, legCause(f.Err)))
 	}
 	if len(found.Failed) > 0 && len(found.Failed) == retriever.Legs() {
 		return errors.New("search: no leg answered")
@@ -71,6 +72,33 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 		return printJSONLines(cmd.OutOrStdout(), proxy.Hits(found.Sources))
 	}
 	return printHits(cmd.OutOrStdout(), proxy.Hits(found.Sources))
+}
+
+// collectionNames lists what could have been searched; "none" also if that
+// cannot be read, which the search has told already.
+func collectionNames(idx *index.Index) string {
+	list, _ := idx.Collections()
+	var names []string
+	for _, c := range list {
+		names = append(names, c.Name)
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
+}
+
+// legCause is why a leg failed, with what can be done about it.
+func legCause(err *retrieval.StageError) string {
+	if errors.Is(err, index.ErrSpace) {
+		return err.Err.Error() + ": set embedding.* back, or index anew"
+	}
+	return err.Error()
+}
+
+// legFailure tells a dead leg and who stands in for it.
+func legFailure(leg, fallback, cause string) string {
+	if fallback == "" {
+		return fmt.Sprintf("the %s leg did not answer: %s", leg, cause)
+	}
+	return fmt.Sprintf("the %s leg did not answer, %s alone does: %s", leg, fallback, cause)
 }
 
 func printJSONLines(w io.Writer, hits []proxy.Hit) error {
@@ -90,15 +118,12 @@ func printHits(w io.Writer, hits []proxy.Hit) error {
 		return err
 	}
 	for _, h := range hits {
-		title := h.Title
-		if title == "" {
-			title = h.DocumentID
-		}
+		head := strings.TrimSpace(cmp.Or(h.Title, h.DocumentID) + "  " + h.URL)
 		text := strings.Join(strings.Fields(h.Text), " ")
 		if r := []rune(text); len(r) > 300 {
 			text = string(r[:300]) + "…"
 		}
-		if _, err := fmt.Fprintf(w, "[%d] %s  %s\n    score %.3f (vector %s, bm25 %s)\n    %s\n", h.Rank, title, h.URL,
+		if _, err := fmt.Fprintf(w, "[%d] %s\n    score %.3f (vector %s, bm25 %s)\n    %s\n", h.Rank, head,
 			h.Score, score(h.Scores.Vector), score(h.Scores.BM25), text); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ OPENAI_API_KEY choose one; with neither the builtin extractive upstream answers.
 		Example: `  ragproxy serve
   ragproxy serve --listen 127.0.0.1:9000
   RAGPROXY_UPSTREAM_BASE_URL=http://127.0.0.1:11434/v1 ragproxy serve`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd) },
 	}
 	cmd.Flags().String("listen", "", "`ADDRESS` to serve on, host:port (default 127.0.0.1:8080)")
@@ -41,21 +41,30 @@ func serve(cmd *cobra.Command) error {
 		return err
 	}
 	defer idx.Close()
-	upstream, err := startUpstream(cmd.Context(), cfg)
+	builtinURL, stopBuiltin, err := startBuiltin(cfg)
 	if err != nil {
 		return err
 	}
-	server, err := newServer(cfg, idx, upstream, logger)
+	defer stopBuiltin()
+	server, err := newServer(cfg, idx, builtinURL, logger)
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", cfg.Listen)
+	l, err := listen(cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w: choose another address with --listen", err)
+		return err
 	}
 	tellUpstream(cmd, cfg)
 	fmt.Fprintf(stderr, "listening on http://%s\n", l.Addr())
 	return server.Serve(cmd.Context(), l)
+}
+
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("serve: %w: choose another address with --listen", err)
+	}
+	return l, nil
 }
 
 // tellUpstream says who answers, and that the builtin one is no model.

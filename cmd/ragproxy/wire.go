@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,7 +73,12 @@ func newEmbedder(cfg *config.Config) (index.Embedder, error) {
 	if cfg.Embedding.Provider == "minilm" {
 		return minilm.New(minilm.Options{})
 	}
+	logger, err := newLogger(cfg, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
 	return embed.NewOpenAI(embed.OpenAIOptions{
+		Logger:  logger,
 		BaseURL: cfg.Embedding.BaseURL, APIKey: cfg.EmbeddingKey(), Model: cfg.Embedding.Model,
 		Dimensions: cfg.Embedding.Dimensions, BatchSize: cfg.Embedding.BatchSize,
 	})
@@ -113,18 +118,18 @@ func newRetriever(cfg *config.Config, searcher retrieval.Searcher) (*retrieval.R
 	}), nil
 }
 
-// newServer makes the proxy over an index. upstream is the base URL to use,
-// which differs from the configured one where that is "builtin".
-func newServer(cfg *config.Config, idx *index.Index, upstream string, logger *slog.Logger) (*proxy.Server, error) {
-	if _, ok := dialect.Lookup(cfg.Stream.Dialect); !ok {
-		return nil, fmt.Errorf("stream.dialect: this build knows %v, not %q", dialect.Names(), cfg.Stream.Dialect)
+// newServer makes the proxy over an index. builtinURL is the base URL of the
+// builtin upstream, for the calls that are to go there.
+func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *slog.Logger) (*proxy.Server, error) {
+	if err := checkBuild(cfg); err != nil {
+		return nil, err
 	}
 	retriever, err := newRetriever(cfg, idx)
 	if err != nil {
 		return nil, err
 	}
 	opts := proxy.Options{
-		Upstream:     proxy.Upstream{BaseURL: upstream, APIKey: cfg.Upstream.APIKey},
+		Upstream:     proxy.Upstream{BaseURL: orBuiltin(cfg.Upstream.BaseURL, builtinURL), APIKey: cfg.Upstream.APIKey},
 		RewriteModel: cfg.Rewrite.Model,
 		Retriever:    retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
@@ -134,13 +139,29 @@ func newServer(cfg *config.Config, idx *index.Index, upstream string, logger *sl
 		Logger:  logger, Version: version(),
 	}
 	if cfg.Rewrite.BaseURL != cfg.Upstream.BaseURL || cfg.RewriteKey() != cfg.Upstream.APIKey {
-		opts.Rewrite = proxy.Upstream{BaseURL: cfg.Rewrite.BaseURL, APIKey: cfg.RewriteKey()}
+		opts.Rewrite = proxy.Upstream{BaseURL: orBuiltin(cfg.Rewrite.BaseURL, builtinURL), APIKey: cfg.RewriteKey()}
 		opts.RewriteForeign = !config.SameOrigin(cfg.Rewrite.BaseURL, cfg.Upstream.BaseURL)
-		if cfg.Rewrite.BaseURL == config.Builtin {
-			opts.Rewrite.BaseURL = upstream
-		}
 	}
 	return proxy.New(opts), nil
+}
+
+// checkBuild refuses what the configuration allows and this build cannot do
+// yet: to ignore it would be worse.
+func checkBuild(cfg *config.Config) error {
+	switch _, ok := dialect.Lookup(cfg.Stream.Dialect); {
+	case !ok:
+		return fmt.Errorf("stream.dialect: this build knows %s, not %q", strings.Join(dialect.Names(), ", "), cfg.Stream.Dialect)
+	case cfg.Retrieval.MaxContextTokens > 0:
+		return errors.New("retrieval.max_context_tokens: this build does not know it: remove the key")
+	}
+	return nil
+}
+
+func orBuiltin(baseURL, builtinURL string) string {
+	if baseURL == config.Builtin {
+		return builtinURL
+	}
+	return baseURL
 }
 
 func aliases(in []config.Alias) []proxy.Alias {
@@ -172,18 +193,18 @@ func eventFilter(events config.Events) dialect.Filter {
 	}
 }
 
-// startUpstream gives the base URL to use. "builtin" is served on a loopback
-// port of its own until ctx is done, so that it is reached as any upstream is.
-func startUpstream(ctx context.Context, cfg *config.Config) (string, error) {
+// startBuiltin serves the builtin upstream, if the configuration has a use for
+// it, on a loopback port of its own, so that it is reached as any upstream is.
+// Call stop after the server's own end, whose last answers come from there.
+func startBuiltin(cfg *config.Config) (baseURL string, stop func(), err error) {
 	if cfg.Upstream.BaseURL != config.Builtin && cfg.Rewrite.BaseURL != config.Builtin {
-		return cfg.Upstream.BaseURL, nil
+		return "", func() {}, nil
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", fmt.Errorf("start builtin upstream: %w", err)
+		return "", nil, fmt.Errorf("start builtin upstream: %w", err)
 	}
 	srv := &http.Server{Handler: builtin.New(builtin.Options{}), ReadHeaderTimeout: 10 * time.Second}
-	go srv.Serve(l) // ends with the Close below
-	context.AfterFunc(ctx, func() { srv.Close() })
-	return "http://" + l.Addr().String() + "/v1", nil
+	go srv.Serve(l) // ends with the Close of stop
+	return "http://" + l.Addr().String() + "/v1", func() { srv.Close() }, nil
 }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run the real command: `exec ragproxy` starts this test
+// binary again, as a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ragproxy": main})
+}
+
+// TestScripts is the command line's specification, a script for each part of
+// it in testdata/script. Scripts reach nothing but loopback.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "home", "data"))
+			// A port on which nothing listens.
+			env.Setenv("CLOSED", "127.0.0.1:1")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fails":      fails,
+			"httpserve":  httpServe,
+			"embedserve": embedServe,
+			"busyport":   busyPort,
+			"await":      await,
+			"request":    request,
+			"terminate":  terminate,
+		},
+	})
+}
+
+// fails CODE PROGRAM ARGS... runs a program that must end with this exit code.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fails code program [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) {
+		ts.Fatalf("got %v, want exit code %d", err, want)
+	}
+	if got := ended.ExitCode(); got != want {
+		ts.Fatalf("got exit code %d, want %d", got, want)
+	}
+}
+
+// httpServe serves a folder until the script ends: httpserve DIR VAR sets VAR
+// to its base URL and VAR_ADDRESS to its host:port.
+func httpServe(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: httpserve dir var")
+	}
+	srv := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(srv.Close)
+	ts.Setenv(args[1], srv.URL)
+	ts.Setenv(args[1]+"_ADDRESS", srv.Listener.Addr().String())
+}
+
+// busyPort VAR takes a port until the script ends.
+func busyPort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: busyport var")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// await FILE REGEXP VAR waits until a file, into which something in the
+// background writes, matches, and sets VAR to the first group.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: await file regexp var")
+	}
+	want := regexp.MustCompile(`(?m)` + args[1])
+	var text []byte
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
+		text, _ = os.ReadFile(ts.MkAbs(args[0])) // not there yet
+		if m := want.FindSubmatch(text); m != nil {
+			ts.Setenv(args[2], string(m[1]))
+			return
+		}
+	}
+	ts.Fatalf("%s never matched %s:\n%s", args[0], args[1], text)
+}
+
+// request METHOD URL [BODYFILE] prints "HTTP <status>" and the answer's body.
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: request method url [bodyfile]")
+	}
+	var body io.Reader
+	if len(args) == 3 {
+		body = strings.NewReader(ts.ReadFile(args[2]))
+	}
+	req, err := http.NewRequest(args[0], args[1], body)
+	ts.Check(err)
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	var out bytes.Buffer
+	out.WriteString("HTTP " + strconv.Itoa(resp.StatusCode) + "\n")
+	out.Write(answer)
+	_, err = out.WriteTo(ts.Stdout())
+	ts.Check(err)
+}
+
+// terminate sends SIGTERM to what runs in the background.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: terminate")
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}
