@@ -158,5 +158,3 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 func sawError(line []byte) bool {
 	return bytes.Contains(line, []byte(`"error"`)) && dialect.IsError(line)
 }
-
-var errUpstreamClosed = &Error{http.StatusBadGateway, "upstream_error", "upstream_closed", "", "the upstream closed the stream before its end", errors.New("no [DONE]")}

@@ -81,6 +81,11 @@ func upstreamError(err error) *Error {
 	return &Error{http.StatusBadGateway, "upstream_error", "upstream_unreachable", "", "the upstream cannot be reached: check upstream.base_url and that it is running", err}
 }
 
+// upstreamClosed tells an answer that broke off.
+func upstreamClosed(err error) *Error {
+	return &Error{http.StatusBadGateway, "upstream_error", "upstream_closed", "", "the upstream closed its answer before the end", err}
+}
+
 // asError finds the client's words for an error.
 func asError(err error) *Error {
 	var e *Error

@@ -148,7 +148,7 @@ func (x *exchange) end(ended bool, err error) error {
 	if !errors.Is(err, io.EOF) && errors.Is(err, context.Canceled) {
 		return err // the client went
 	}
-	return x.fail(&Error{errUpstreamClosed.Status, errUpstreamClosed.Type, errUpstreamClosed.Code, "", errUpstreamClosed.Message, err})
+	return x.fail(upstreamClosed(err))
 }
 
 // fail ends the exchange with an error: with an HTTP status while that is
@@ -178,7 +178,7 @@ func (x *exchange) failEvent(payload []byte) {
 func (x *exchange) failLate(resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
-		return x.fail(upstreamError(err))
+		return x.fail(upstreamClosed(err))
 	}
 	e := &Error{resp.StatusCode, "upstream_error", "upstream_status", "", "the upstream answered " + resp.Status, nil}
 	payload := e.body()
@@ -207,7 +207,7 @@ func (x *exchange) relayAsIs(resp *http.Response) error {
 func (x *exchange) relayBody(resp *http.Response, result *retrieval.Result) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return upstreamError(err)
+		return x.fail(brokenOff(resp.Request, err))
 	}
 	body = x.dialect.Body(x.request, result, body)
 	copyHeader(x.w.Header(), resp.Header)
@@ -219,6 +219,14 @@ func (x *exchange) relayBody(resp *http.Response, result *retrieval.Result) erro
 		return fmt.Errorf("write answer: %w", err)
 	}
 	return nil
+}
+
+// brokenOff tells a client that went from an upstream that did.
+func brokenOff(req *http.Request, err error) error {
+	if req != nil && context.Cause(req.Context()) != nil {
+		return context.Cause(req.Context())
+	}
+	return upstreamClosed(err)
 }
 
 // copyHeader copies upstream's headers but those of the connection.
