@@ -38,7 +38,11 @@ func (s *Server) chat(c *gin.Context) error {
 	}
 	x := s.newExchange(c, req, opts)
 	defer x.out.Close()
-	result, err := s.opts.Retriever.Retrieve(c.Request.Context(), s.retrievalRequest(c, req, opts, x), x.encoder.Retrieval)
+	question, err := s.retrievalRequest(c, req, opts, x)
+	if err != nil {
+		return err
+	}
+	result, err := s.opts.Retriever.Retrieve(c.Request.Context(), question, x.encoder.Retrieval)
 	if err != nil {
 		return x.fail(unknownCollection(err, "rag.collection", opts.collection))
 	}
@@ -75,7 +79,11 @@ func (o ragOptions) on(req *chatRequest) bool {
 	return (o.enabled == nil || *o.enabled) && req.wantsRetrieval()
 }
 
-func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOptions, x *exchange) retrieval.Request {
+func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOptions, x *exchange) (retrieval.Request, error) {
+	tokens, err := s.tokens(req)
+	if err != nil {
+		return retrieval.Request{}, err
+	}
 	model := cmp.Or(s.opts.RewriteModel, req.upstreamModel, req.model, s.opts.Model)
 	header := s.rewrite.forward(c.Request.Header)
 	if s.opts.RewriteForeign && s.opts.Rewrite.APIKey == "" {
@@ -90,7 +98,8 @@ func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOpti
 		Rewrite:    opts.rewrite,
 		Deltas:     x.live && (x.selection["rewrite.delta"] || *opts.reasoning),
 		Filters:    opts.filters,
-	}
+		Tokens:     tokens,
+	}, nil
 }
 
 func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result) {

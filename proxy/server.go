@@ -36,6 +36,10 @@ type Options struct {
 	Collection  string // searched by /v1/rag/search when the client names none
 	TopK        int    // as in the retriever, for /v1/rag/search
 
+	// MaxContextTokens, counted by Tokens, is the retriever's; 0 is no bound.
+	MaxContextTokens int
+	Tokens           *retrieval.TokenCounter
+
 	Placement    string         // PlacementSystem or PlacementUser
 	Dialect      string         // default dialect
 	Events       dialect.Filter // default events

@@ -121,7 +121,12 @@ func play(t *testing.T, in map[string]string) map[string]string {
 	return got
 }
 
-func testOptions(t *testing.T, upstream string, search retrieval.Searcher) Options {
+func testOptions(t testing.TB, upstream string, search retrieval.Searcher) Options {
+	return boundedOptions(t, upstream, search, 0, nil)
+}
+
+// boundedOptions has a bound on the context.
+func boundedOptions(t testing.TB, upstream string, search retrieval.Searcher, limit int, counter *retrieval.TokenCounter) Options {
 	prompts, err := retrieval.LoadPrompts("testdata/answer.tmpl", "testdata/rewrite.tmpl")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +138,9 @@ func testOptions(t *testing.T, upstream string, search retrieval.Searcher) Optio
 		Retriever: retrieval.New(retrieval.Options{
 			Searcher: search, Prompts: prompts, Collection: "default", TopK: 4, Depth: 100, VectorWeight: .5,
 			Rewrite: retrieval.RewriteOptions{Mode: retrieval.RewriteAuto, MaxTurns: 10, Deadline: 5 * time.Second}, Deadline: 5 * time.Second,
+			MaxContextTokens: limit, Tokens: counter,
 		}),
+		MaxContextTokens: limit, Tokens: counter,
 		Collection: "default", TopK: 4, Placement: PlacementSystem, Dialect: "rag", KeepAlive: 15 * time.Second,
 		MaxBodyBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler), Version: "test",
 	}

@@ -44,6 +44,11 @@ type Options struct {
 	// and 1 the other leg is not asked.
 	VectorWeight float64
 	MinScore     float64 // hits below are dropped; 0 drops none
+	// MaxContextTokens bounds request, passages and answer together: passages
+	// that have no room are left out, the last first. 0 is no bound. Tokens
+	// counts; it may be nil without a bound.
+	MaxContextTokens int
+	Tokens           *TokenCounter
 	// Deadline is how long the search may take before a leg that has not
 	// answered counts as failed; 0 is no limit.
 	Deadline time.Duration
@@ -75,6 +80,9 @@ type Request struct {
 	Rewrite    string // "" for the default mode
 	Deltas     bool   // the caller wants RewriteDelta events
 	Filters    map[string]any
+	// Tokens is what the request takes without the passages, the answer's
+	// share included; only looked at where MaxContextTokens is set.
+	Tokens int
 }
 
 // Result is what was found for a request.
@@ -118,12 +126,6 @@ func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (
 	if err := r.search(ctx, req, res, own, on); err != nil {
 		return nil, err
 	}
-	if len(res.Sources) > 0 {
-		var err error
-		if res.Prompt, err = r.opts.Prompts.Answer(res.Query, res.Sources); err != nil {
-			return nil, err
-		}
-	}
 	res.Took = time.Since(begin)
 	return res, nil
 }
@@ -147,7 +149,9 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *a
 		on(f)
 		res.Degraded, res.Causes = append(res.Degraded, f.Leg), append(res.Causes, f.Err)
 	}
-	res.Sources = found.Sources
+	if res.Sources, res.Prompt, err = r.fit(res.Query, found.Sources, req.Tokens); err != nil {
+		return err
+	}
 	on(RetrievalDone{Query: res.Query, Took: time.Since(begin), Degraded: res.Degraded, Sources: res.Sources})
 	return nil
 }

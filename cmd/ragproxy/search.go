@@ -51,7 +51,7 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 		return err
 	}
 	defer idx.Close()
-	retriever, err := newRetriever(cfg, idx)
+	retriever, err := newRetriever(cfg, idx, nil)
 	if err != nil {
 		return err
 	}

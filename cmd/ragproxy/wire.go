@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,7 +104,7 @@ func openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error
 	}), nil
 }
 
-func newRetriever(cfg *config.Config, searcher retrieval.Searcher) (*retrieval.Retriever, error) {
+func newRetriever(cfg *config.Config, searcher retrieval.Searcher, tokens *retrieval.TokenCounter) (*retrieval.Retriever, error) {
 	prompts, err := retrieval.LoadPrompts(cfg.Prompt.AnswerFile, cfg.Prompt.RewriteFile)
 	if err != nil {
 		return nil, err
@@ -113,18 +112,16 @@ func newRetriever(cfg *config.Config, searcher retrieval.Searcher) (*retrieval.R
 	return retrieval.New(retrieval.Options{
 		Searcher: searcher, Prompts: prompts, Collection: defaultCollection,
 		TopK: cfg.Retrieval.TopK, Depth: cfg.Retrieval.Depth, VectorWeight: cfg.Retrieval.VectorWeight, MinScore: cfg.Retrieval.MinScore,
-		Deadline: searchDeadline,
-		Rewrite:  retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline},
+		Deadline: searchDeadline, MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
+		Rewrite: retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline},
 	}), nil
 }
 
 // newServer makes the proxy over an index. builtinURL is the base URL of the
 // builtin upstream, for the calls that are to go there.
 func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *slog.Logger) (*proxy.Server, error) {
-	if err := checkBuild(cfg); err != nil {
-		return nil, err
-	}
-	retriever, err := newRetriever(cfg, idx)
+	tokens := &retrieval.TokenCounter{}
+	retriever, err := newRetriever(cfg, idx, tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +129,7 @@ func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *
 		Upstream:     proxy.Upstream{BaseURL: orBuiltin(cfg.Upstream.BaseURL, builtinURL), APIKey: cfg.Upstream.APIKey},
 		RewriteModel: cfg.Rewrite.Model,
 		Retriever:    retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
+		MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
 		Switches:  dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
 		KeepAlive: cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
@@ -143,18 +141,6 @@ func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *
 		opts.RewriteForeign = !config.SameOrigin(cfg.Rewrite.BaseURL, cfg.Upstream.BaseURL)
 	}
 	return proxy.New(opts), nil
-}
-
-// checkBuild refuses what the configuration allows and this build cannot do
-// yet: to ignore it would be worse.
-func checkBuild(cfg *config.Config) error {
-	switch _, ok := dialect.Lookup(cfg.Stream.Dialect); {
-	case !ok:
-		return fmt.Errorf("stream.dialect: this build knows %s, not %q", strings.Join(dialect.Names(), ", "), cfg.Stream.Dialect)
-	case cfg.Retrieval.MaxContextTokens > 0:
-		return errors.New("retrieval.max_context_tokens: this build does not know it: remove the key")
-	}
-	return nil
 }
 
 func orBuiltin(baseURL, builtinURL string) string {

@@ -25,7 +25,4 @@ func TestAliasesReachTheServer(t *testing.T) {
 	if len(got) != 1 || got[0].Name != "docs" || got[0].Model != "m" || got[0].Events == nil || got[0].Events.Events[0] != "summary" || !*got[0].Markdown {
 		t.Errorf("got %+v, want the alias of the configuration", got)
 	}
-	if err := checkBuild(cfg); err != nil {
-		t.Errorf("the configuration is refused: %v", err)
-	}
 }
