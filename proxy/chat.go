@@ -123,7 +123,7 @@ func (s *Server) relayUntouched(c *gin.Context, req *chatRequest) error {
 		return upstreamFailure(c.Request.Context(), err)
 	}
 	defer resp.Body.Close()
-	x := &exchange{server: s, w: c.Writer, out: sse.NewWriter(c.Writer, 0), plain: true}
+	x := &exchange{server: s, w: c.Writer, out: sse.NewWriter(c.Writer, 0, &s.buffers), plain: true}
 	x.encoder = x.newPlain()
 	defer x.out.Close()
 	return x.relay(resp, nil)
@@ -154,7 +154,7 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 	if x.plain {
 		keepAlive, x.live = 0, false
 	}
-	x.out = sse.NewWriter(c.Writer, keepAlive)
+	x.out = sse.NewWriter(c.Writer, keepAlive, &s.buffers)
 	x.request = dialect.Request{
 		ID: "chatcmpl-" + rand.Text(), Model: req.model, Choices: req.choices, IncludeUsage: req.includeUsage,
 		Select: selection, Text: opts.text, Now: time.Now,

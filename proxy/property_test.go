@@ -147,12 +147,13 @@ func TestPlainBytesInAnySplit(t *testing.T) {
 	if testing.Short() {
 		n /= 100
 	}
+	var server Server
 	for seed := range n {
 		r := rand.New(rand.NewPCG(uint64(seed), 2))
 		stream := generateStream(r)
 		rec := httptest.NewRecorder()
 		c, _ := gin.CreateTestContext(rec)
-		x := &exchange{w: c.Writer, out: sse.NewWriter(c.Writer, 0), plain: true}
+		x := &exchange{server: &server, w: c.Writer, out: sse.NewWriter(c.Writer, 0, nil), plain: true}
 		x.encoder = x.newPlain()
 		resp := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(&splitReader{r, []byte(stream)})}
 		err := x.relay(resp, nil)

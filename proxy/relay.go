@@ -104,7 +104,8 @@ func (x *exchange) relayStream(resp *http.Response) error {
 	if err := x.out.Flush(); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
-	lines, ended := sse.NewReader(resp.Body), false
+	lines, ended := sse.NewReader(resp.Body, &x.server.buffers), false
+	defer lines.Close()
 	for {
 		line, err := lines.Next()
 		if err != nil {

@@ -25,7 +25,6 @@ type chatRequest struct {
 	model         string
 	modelSpan     gjson.Result // absent if the client named none
 	upstreamModel string       // what an alias stands for; "" if model is none
-	bool
 	stream       bool
 	includeUsage bool
 	choices      int // n

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/proxy/dialect"
+	"github.com/ragproxy/ragproxy/proxy/sse"
 	"github.com/ragproxy/ragproxy/retrieval"
 )
 
@@ -61,6 +62,7 @@ type Server struct {
 	rewrite  *upstream
 	client   *http.Client
 	engine   *gin.Engine
+	buffers  sse.Buffers
 	stopping atomic.Bool
 }
 

@@ -193,7 +193,8 @@ func readWhole(body io.Reader, model string, onDelta func(string)) (retrieval.Co
 func readStream(body io.Reader, model string, onDelta func(string)) (retrieval.Completion, error) {
 	done := retrieval.Completion{Model: model}
 	var text strings.Builder
-	lines := sse.NewReader(body)
+	lines := sse.NewReader(body, nil)
+	defer lines.Close()
 	for {
 		line, err := lines.Next()
 		if err != nil {

@@ -70,7 +70,7 @@ func (c client) chat(ctx context.Context, messages []chatMessage, collection str
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came of it is told
 		return nil, fmt.Errorf("ask: %s: %s", resp.Status, errorText(b))
 	}
-	return follow(sse.NewReader(resp.Body), w)
+	return follow(sse.NewReader(resp.Body, nil), w)
 }
 
 func errorText(body []byte) string {

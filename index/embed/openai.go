@@ -124,7 +124,7 @@ func newTransport() http.RoundTripper {
 		return http.DefaultTransport
 	}
 	t = t.Clone()
-	t.MaxIdleConnsPerHost = 16 // 2 by default: parallel queries would dial anew
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 512, 512 // 100 and 2 by default: parallel queries would dial anew
 	return t
 }
 

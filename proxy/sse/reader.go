@@ -13,12 +13,28 @@ import (
 
 // Reader cuts a stream into lines of any length. Not safe for concurrent use.
 type Reader struct {
-	r    *bufio.Reader
-	long []byte // a line longer than the buffer, gathered
+	buffers *Buffers
+	r       *bufio.Reader
+	long    []byte // a line longer than the buffer, gathered
 }
 
-// NewReader reads from r through a buffer of 32 KiB.
-func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 32<<10)} }
+// NewReader reads from r through one of the buffers, which may be nil. Close
+// gives it back.
+func NewReader(r io.Reader, buffers *Buffers) *Reader {
+	if buffers == nil {
+		buffers = &Buffers{}
+	}
+	return &Reader{buffers: buffers, r: buffers.reader(r)}
+}
+
+// Close gives the buffer back; the reader and its last line are not valid any
+// more. It does not close what is read.
+func (r *Reader) Close() {
+	if r.r != nil {
+		r.buffers.putReader(r.r)
+		r.r = nil
+	}
+}
 
 // Next returns the next line with its terminator ("\n" or "\r\n"), or, at the
 // end of the stream, what is left without one. It is valid until the next

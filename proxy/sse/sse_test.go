@@ -15,7 +15,8 @@ import (
 )
 
 func readAll(r io.Reader) (lines []string, err error) {
-	lr := NewReader(r)
+	lr := NewReader(r, nil)
+	defer lr.Close()
 	for {
 		line, err := lr.Next()
 		if err != nil {
@@ -83,7 +84,7 @@ func TestData(t *testing.T) {
 func TestKeepAliveFillsSilencesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := httptest.NewRecorder()
-		w := NewWriter(rec, 15*time.Second)
+		w := NewWriter(rec, 15*time.Second, nil)
 		defer w.Close()
 		w.KeepAlive()
 		for range 5 { // a delta every 10 s: no silence

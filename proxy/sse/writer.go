@@ -2,6 +2,7 @@ package sse
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -10,6 +11,8 @@ import (
 // Writer writes a response's event stream. A mutex lets the keep-alive timer
 // write beside the relay; all else is one goroutine's.
 type Writer struct {
+	buffers *Buffers
+
 	mu    sync.Mutex
 	buf   *bufio.Writer
 	flush func() error
@@ -24,10 +27,13 @@ type Writer struct {
 
 // NewWriter writes to w, whose headers the caller sets. keepAlive is the
 // silence after which a comment is written, once [Writer.KeepAlive] is
-// called; 0 means never. Close must be called.
-func NewWriter(w http.ResponseWriter, keepAlive time.Duration) *Writer {
+// called; 0 means never. buffers may be nil. Close must be called.
+func NewWriter(w http.ResponseWriter, keepAlive time.Duration, buffers *Buffers) *Writer {
+	if buffers == nil {
+		buffers = &Buffers{}
+	}
 	rc := http.NewResponseController(w)
-	return &Writer{buf: bufio.NewWriterSize(w, 8<<10), flush: rc.Flush, boundary: true, every: keepAlive}
+	return &Writer{buffers: buffers, buf: buffers.writer(w), flush: rc.Flush, boundary: true, every: keepAlive}
 }
 
 // Line writes a line as it is. It becomes visible to the client with the next
@@ -115,11 +121,21 @@ func (w *Writer) tick() {
 	w.timer.Reset(w.every)
 }
 
-// Close stops the keep-alive; nothing is written afterwards by the timer.
+// errClosed is what writing to a closed Writer gives.
+var errClosed = errors.New("the stream is closed")
+
+// Close stops the keep-alive and gives the buffer back; what was not flushed
+// is lost, and nothing can be written afterwards.
 func (w *Writer) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
 	w.stopped = true
+	w.err = errClosed
+	w.buffers.putWriter(w.buf)
+	w.buf = nil
 	if w.timer != nil {
 		w.timer.Stop()
 	}
