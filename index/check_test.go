@@ -106,8 +106,9 @@ func TestClosedSnapshotIsNotAcquired(t *testing.T) {
 	if s.acquire() {
 		t.Error("got a reference to a closed snapshot")
 	}
-	if _, err := s.chunks.text(0); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("got error %v after the last reference, want a closed file", err)
+	// Hits found before still read their texts.
+	if _, err := s.chunks.text(0); err != nil {
+		t.Errorf("got error %v after the last reference, want the text of a hit that is held", err)
 	}
 }
 

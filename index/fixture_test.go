@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/split"
@@ -162,8 +164,25 @@ func ask(t testing.TB, x *index.Index, text string) index.Legs {
 	if err != nil {
 		t.Fatalf("search: %v", err)
 	}
+	for _, leg := range []*index.Leg{&legs.Vector, &legs.Keyword} {
+		load(leg)
+	}
 	return legs
 }
+
+// load reads the texts as retrieval does for the hits that it keeps; one that
+// cannot be read fails the leg.
+func load(leg *index.Leg) {
+	for i := range leg.Hits {
+		if err := leg.Hits[i].Load(); err != nil {
+			leg.Hits, leg.Err = nil, err
+			return
+		}
+	}
+}
+
+// sameHit compares hits by what they say.
+var sameHit = cmpopts.IgnoreUnexported(index.Hit{})
 
 // ids are the hits' chunk ids; a leg that failed fails the test.
 func ids(t testing.TB, leg index.Leg) []string {

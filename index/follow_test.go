@@ -90,6 +90,11 @@ func sameVersion(ctx context.Context, x *index.Index) error {
 		if leg.Err != nil {
 			return fmt.Errorf("%s leg: %w", name, leg.Err)
 		}
+		for i := range leg.Hits { // its generation may be gone by now
+			if err := leg.Hits[i].Load(); err != nil {
+				return fmt.Errorf("%s leg: %w", name, err)
+			}
+		}
 		if len(leg.Hits) != 5 {
 			return fmt.Errorf("%s leg: got %d hits, want 5", name, len(leg.Hits))
 		}

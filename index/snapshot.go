@@ -82,7 +82,9 @@ func (s *snapshot) release() error {
 	if s.refs.Add(-1) > 0 {
 		return nil
 	}
-	err := s.chunks.close()
+	// The file of the texts stays open for the hits that still want theirs; it
+	// is closed when the last of them is collected (os.File's own cleanup).
+	var err error
 	if s.vector != nil {
 		err = errors.Join(err, s.vector.Close())
 	}
@@ -92,18 +94,14 @@ func (s *snapshot) release() error {
 	return err
 }
 
-// hits reads the chunks of an engine's matches.
+// hits gives the chunks of an engine's matches, without their texts.
 func (s *snapshot) hits(matches []Match) ([]Hit, error) {
 	hits := make([]Hit, len(matches))
 	for i, m := range matches {
 		if m.Row < 0 || m.Row >= s.chunks.rows() {
 			return nil, fmt.Errorf("read chunk %d: the collection has %d: %w", m.Row, s.chunks.rows(), errDamaged)
 		}
-		c, err := s.chunks.chunk(m.Row)
-		if err != nil {
-			return nil, err
-		}
-		hits[i] = Hit{Chunk: c, Score: m.Score}
+		hits[i] = Hit{Chunk: s.chunks.place(m.Row), Score: m.Score, from: s.chunks, row: m.Row}
 	}
 	return hits, nil
 }

@@ -262,16 +262,20 @@ func (r *genReader) text(row int) (string, error) {
 }
 
 func (r *genReader) chunk(row int) (Chunk, error) {
-	text, err := r.text(row)
-	if err != nil {
-		return Chunk{}, err
-	}
+	c := r.place(row)
+	var err error
+	c.Text, err = r.text(row)
+	return c, err
+}
+
+// place is a chunk without its text, which alone has to be read.
+func (r *genReader) place(row int) Chunk {
 	rec := r.record(row)
 	d := &r.docs[rec.Doc]
 	return Chunk{
-		ID: d.ID + "#chunk-" + strconv.Itoa(int(rec.Ordinal)), DocumentID: d.ID, URL: d.URL, Title: d.Title, Text: text,
+		ID: d.ID + "#chunk-" + strconv.Itoa(int(rec.Ordinal)), DocumentID: d.ID, URL: d.URL, Title: d.Title,
 		Ordinal: int(rec.Ordinal), Start: int(rec.Start), End: int(rec.End), Meta: d.Meta,
-	}, nil
+	}
 }
 
 func parseDocuments(b []byte) ([]docRecord, error) {

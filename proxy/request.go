@@ -25,9 +25,9 @@ type chatRequest struct {
 	model         string
 	modelSpan     gjson.Result // absent if the client named none
 	upstreamModel string       // what an alias stands for; "" if model is none
-	stream       bool
-	includeUsage bool
-	choices      int // n
+	stream        bool
+	includeUsage  bool
+	choices       int // n
 
 	question turn                // the last user turn
 	history  []retrieval.Message // the turns before it that hold text

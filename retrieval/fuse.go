@@ -25,7 +25,8 @@ func fuse(vector, keyword []index.Hit, weight float64) []fused {
 	get := func(h index.Hit) *fused {
 		f, ok := byID[h.Chunk.ID]
 		if !ok {
-			f = &fused{hit: index.Hit{Chunk: h.Chunk}}
+			f = &fused{hit: h}
+			f.hit.Score = 0
 			byID[h.Chunk.ID] = f
 			out = append(out, f)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -59,18 +60,35 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	return ranking{fuse(legs.Vector.Hits, legs.Keyword.Hits, r.opts.VectorWeight), r.failures(legs)}, nil
 }
 
-// keep numbers the best hits of a list as sources.
+// keep numbers the best hits of a list as sources and reads their texts. A hit
+// whose text cannot be read is passed over, and the legs that found it failed.
 func (r *Retriever) keep(list ranking, req SearchRequest) Found {
 	out := Found{Failed: list.failed}
 	for _, f := range list.hits {
 		if len(out.Sources) >= req.TopK || r.opts.MinScore > 0 && f.hit.Score < r.opts.MinScore {
 			break
 		}
+		if err := f.hit.Load(); err != nil {
+			out.lost(f, err)
+			continue
+		}
 		out.Sources = append(out.Sources, Source{
 			N: len(out.Sources) + 1, Hit: f.hit, Vector: f.vector, Keyword: f.keyword, Collection: req.Collection,
 		})
 	}
 	return out
+}
+
+func (out *Found) lost(f fused, err error) {
+	for _, leg := range []struct {
+		name  string
+		found bool
+	}{{LegVector, f.vector != nil}, {LegKeyword, f.keyword != nil}} {
+		told := slices.ContainsFunc(out.Failed, func(x RetrievalFailed) bool { return x.Leg == leg.name })
+		if leg.found && !told {
+			out.Failed = append(out.Failed, RetrievalFailed{Leg: leg.name, Err: legError(err)})
+		}
+	}
 }
 
 // failures tells each dead leg, and which leg stands in for it.

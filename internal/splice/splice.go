@@ -30,19 +30,23 @@ func (e Edits) Apply(src []byte) []byte {
 	if len(e) == 0 {
 		return src
 	}
-	slices.SortStableFunc(e, func(a, b edit) int { return a.from - b.from })
 	n := len(src)
 	for _, x := range e {
 		n += len(x.text)
 	}
-	out := make([]byte, 0, n)
+	return e.AppendTo(make([]byte, 0, n), src)
+}
+
+// AppendTo appends src with the edits made to dst, which must not overlap it.
+func (e Edits) AppendTo(dst, src []byte) []byte {
+	slices.SortStableFunc(e, func(a, b edit) int { return a.from - b.from })
 	at := 0
 	for _, x := range e {
-		out = append(out, src[at:x.from]...)
-		out = append(out, x.text...)
+		dst = append(dst, src[at:x.from]...)
+		dst = append(dst, x.text...)
 		at = x.to
 	}
-	return append(out, src[at:]...)
+	return append(dst, src[at:]...)
 }
 
 // AddMember puts "key":value behind the last member of the object obj, which

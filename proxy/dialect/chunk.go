@@ -29,15 +29,22 @@ type choice struct {
 	finished bool
 }
 
-// parseChunk reads the few members that a dialect looks at. ok is false for
-// what is no JSON object. The spans share src's memory: src must not change
-// while they are in use.
-func parseChunk(src []byte) (c chunk, ok bool) {
-	c.src = src
+// parseChunk reads a chunk that is looked at once.
+func parseChunk(src []byte) (chunk, bool) {
+	var c chunk
+	ok := c.parse(src)
+	return c, ok
+}
+
+// parse reads the few members that a dialect looks at, and forgets the chunk
+// before. It returns false for what is no JSON object. The spans share src's
+// memory: src must not change while they are in use.
+func (c *chunk) parse(src []byte) bool {
+	*c = chunk{src: src, choices: c.choices[:0]}
 	c.root = gjson.Parse(unsafe.String(unsafe.SliceData(src), len(src)))
 	// gjson reads on through what is no JSON; its spans would then overlap.
 	if !c.root.IsObject() || !gjson.Valid(c.root.Raw) {
-		return c, false
+		return false
 	}
 	c.root.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
@@ -60,7 +67,7 @@ func parseChunk(src []byte) (c chunk, ok bool) {
 		}
 		return true
 	})
-	return c, true
+	return true
 }
 
 func parseChoice(v gjson.Result) choice {

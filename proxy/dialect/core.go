@@ -24,6 +24,11 @@ type core struct {
 	finished map[int]bool
 	summed   bool
 
+	// What each line is read into and written from, used again for the next.
+	line  chunk
+	edits splice.Edits
+	out   []byte
+
 	withSummary     bool // a summary on the finish chunk
 	withAnnotations bool // annotations on each choice's finish chunk
 }
@@ -54,29 +59,28 @@ func (c *core) upstream(line []byte, more func(*splice.Edits, *chunk)) {
 		c.sink.Line(line)
 		return
 	}
-	ch, ok := parseChunk(payload)
-	if !ok {
+	ch, e := &c.line, &c.edits
+	if !ch.parse(payload) {
 		c.sink.Line(line)
 		return
 	}
-	var e splice.Edits
-	ch.base(&e, c.quotedID)
-	c.choices(&e, &ch)
+	*e = (*e)[:0]
+	ch.base(e, c.quotedID)
+	c.choices(e, ch)
 	if len(ch.choices) == 0 && ch.usage.IsObject() {
 		c.summary()
-		c.usage(&e, &ch)
+		c.usage(e, ch)
 	}
 	if more != nil {
-		more(&e, &ch)
+		more(e, ch)
 	}
-	if len(e) == 0 {
+	if len(*e) == 0 {
 		c.sink.Line(line)
 		return
 	}
-	edited := e.Apply(payload)
-	out := make([]byte, 0, len(edited)+from+len(line)-to)
-	out = append(append(append(out, line[:from]...), edited...), line[to:]...)
-	c.sink.Line(out)
+	c.out = e.AppendTo(append(c.out[:0], line[:from]...), payload)
+	c.out = append(c.out, line[to:]...)
+	c.sink.Line(c.out)
 }
 
 // choices gathers the answers' text and dresses the finish chunks.

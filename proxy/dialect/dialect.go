@@ -39,8 +39,8 @@ type Encoder interface {
 // Sink is where an encoder writes. Errors stay with the sink: an encoder has
 // no use for them.
 type Sink interface {
-	Event(payload []byte) // one data line and the empty line behind it
-	Line(line []byte)     // as it is
+	Event(payload []byte) // one data line and the empty line behind it; payload may be kept
+	Line(line []byte)     // as it is; line is not kept
 }
 
 // Request is what a dialect must know of the client's request.
