@@ -128,7 +128,7 @@ func TestMerge(t *testing.T) {
 	scores := func(list []fused) map[string]float64 {
 		out := map[string]float64{}
 		for _, f := range list {
-			out[f.hit.Chunk.ID] = f.hit.Score
+			out[f.hit.Chunk.ID] = f.score
 		}
 		return out
 	}
@@ -147,7 +147,7 @@ func TestMerge(t *testing.T) {
 		if diff := cmp.Diff(tt.want, scores(got), cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
-		if !slices.IsSortedFunc(got, func(a, b fused) int { return int(b.hit.Score*1e6 - a.hit.Score*1e6) }) {
+		if !slices.IsSortedFunc(got, func(a, b fused) int { return int(b.score*1e6 - a.score*1e6) }) {
 			t.Errorf("%s: got %v, want the best first", tt.name, scores(got))
 		}
 	}

@@ -1,15 +1,18 @@
 package retrieval
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 
 	"github.com/ragproxy/ragproxy/index"
 )
 
-// fused is a chunk with what both legs say of it.
+// fused is a chunk with what both legs say of it. It points into the legs'
+// answers: hundreds are ranked for the few that are kept.
 type fused struct {
-	hit             index.Hit
-	vector, keyword *float64
+	hit             *index.Hit
+	score           float64
+	vector, keyword *float64 // the legs' own scores, nil where a leg lacks it
 }
 
 // fuse merges two ranked lists by their scores: each list is scaled to [0, 1]
@@ -20,31 +23,28 @@ type fused struct {
 // scores. Ties are broken by chunk id, so the order is the same every time. A
 // chunk that a list has twice counts once, where it stands first.
 func fuse(vector, keyword []index.Hit, weight float64) []fused {
-	byID := make(map[string]*fused, len(vector)+len(keyword))
-	out := make([]*fused, 0, len(vector)+len(keyword))
-	get := func(h index.Hit) *fused {
-		f, ok := byID[h.Chunk.ID]
-		if !ok {
-			f = &fused{hit: h}
-			f.hit.Score = 0
-			byID[h.Chunk.ID] = f
-			out = append(out, f)
-		}
-		return f
-	}
+	byID := make(map[string]int, len(vector)+len(keyword)) // places in out
+	out := make([]fused, 0, len(vector)+len(keyword))
 	alone := len(vector) == 0 || len(keyword) == 0
 	add := func(hits []index.Hit, weight float64, leg func(*fused) **float64) {
 		scale := minMax(hits)
-		for _, h := range hits {
-			f := get(h)
+		for i := range hits {
+			h := &hits[i]
+			at, ok := byID[h.Chunk.ID]
+			if !ok {
+				at = len(out)
+				byID[h.Chunk.ID] = at
+				out = append(out, fused{hit: h})
+			}
+			f := &out[at]
 			if *leg(f) != nil {
 				continue
 			}
 			*leg(f) = &h.Score
 			if alone {
-				f.hit.Score = h.Score
+				f.score = h.Score
 			} else {
-				f.hit.Score += weight * scale(h.Score)
+				f.score += weight * scale(h.Score)
 			}
 		}
 	}
@@ -66,22 +66,21 @@ func merge(rewritten, own []fused) []fused {
 	if len(rewritten) == 0 || len(own) == 0 {
 		return append(rewritten, own...)
 	}
-	byID := make(map[string]*fused, len(rewritten)+len(own))
-	out := make([]*fused, 0, len(rewritten)+len(own))
+	byID := make(map[string]int, len(rewritten)+len(own)) // places in out
+	out := make([]fused, 0, len(rewritten)+len(own))
 	for _, list := range []struct {
 		hits   []fused
 		weight float64
 	}{{rewritten, 1 - ownWords}, {own, ownWords}} {
 		scale := unitScale(list.hits)
 		for _, f := range list.hits {
-			score := list.weight * scale(f.hit.Score)
-			if have, ok := byID[f.hit.Chunk.ID]; ok {
-				have.hit.Score += score
+			f.score = list.weight * scale(f.score)
+			if at, ok := byID[f.hit.Chunk.ID]; ok {
+				out[at].score += f.score
 				continue
 			}
-			f.hit.Score = score
-			byID[f.hit.Chunk.ID] = &f
-			out = append(out, &f)
+			byID[f.hit.Chunk.ID] = len(out)
+			out = append(out, f)
 		}
 	}
 	return ranked(out)
@@ -90,27 +89,19 @@ func merge(rewritten, own []fused) []fused {
 // unitScale brings a list to [0, 1]: a fused one is there already, one leg
 // alone has its own scores.
 func unitScale(list []fused) func(float64) float64 {
-	best := list[0].hit.Score
+	best := list[0].score
 	if best <= 0 {
 		return func(float64) float64 { return 0 }
 	}
 	return func(s float64) float64 { return max(0, s/best) }
 }
 
-// ranked sorts by score, ties by chunk id.
-func ranked(list []*fused) []fused {
-	sort.Slice(list, func(i, j int) bool {
-		a, b := list[i].hit, list[j].hit
-		if a.Score != b.Score {
-			return a.Score > b.Score
-		}
-		return a.Chunk.ID < b.Chunk.ID
+// ranked sorts in place by score, ties by chunk id.
+func ranked(list []fused) []fused {
+	slices.SortFunc(list, func(a, b fused) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.hit.Chunk.ID, b.hit.Chunk.ID))
 	})
-	out := make([]fused, len(list))
-	for i, f := range list {
-		out[i] = *f
-	}
-	return out
+	return list
 }
 
 // minMax gives the scaling of a list to [0, 1]; a list whose scores are all

@@ -48,7 +48,7 @@ func TestFuse(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := []scored{}
 			for _, f := range fuse(tt.vector, tt.keyword, tt.weight) {
-				got = append(got, scored{f.hit.Chunk.ID, f.hit.Score, orNaN(f.vector), orNaN(f.keyword)})
+				got = append(got, scored{f.hit.Chunk.ID, f.score, orNaN(f.vector), orNaN(f.keyword)})
 				if want := "text of " + f.hit.Chunk.ID; f.hit.Chunk.Text != want {
 					t.Errorf("got the text %q, want %q", f.hit.Chunk.Text, want)
 				}

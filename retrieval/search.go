@@ -65,18 +65,28 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 func (r *Retriever) keep(list ranking, req SearchRequest) Found {
 	out := Found{Failed: list.failed}
 	for _, f := range list.hits {
-		if len(out.Sources) >= req.TopK || r.opts.MinScore > 0 && f.hit.Score < r.opts.MinScore {
+		if len(out.Sources) >= req.TopK || r.opts.MinScore > 0 && f.score < r.opts.MinScore {
 			break
 		}
-		if err := f.hit.Load(); err != nil {
+		hit := *f.hit // a copy: the legs' answers are not kept for it
+		if err := hit.Load(); err != nil {
 			out.lost(f, err)
 			continue
 		}
+		hit.Score = f.score
 		out.Sources = append(out.Sources, Source{
-			N: len(out.Sources) + 1, Hit: f.hit, Vector: f.vector, Keyword: f.keyword, Collection: req.Collection,
+			N: len(out.Sources) + 1, Hit: hit, Vector: copyOf(f.vector), Keyword: copyOf(f.keyword), Collection: req.Collection,
 		})
 	}
 	return out
+}
+
+func copyOf(score *float64) *float64 {
+	if score == nil {
+		return nil
+	}
+	c := *score
+	return &c
 }
 
 func (out *Found) lost(f fused, err error) {
