@@ -24,7 +24,10 @@ fuzz:
 	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; \
 	  done; done
 
+# The proxy against httputil.ReverseProxy, about four minutes, Linux only; then
+# the parts by themselves.
 bench:
+	go run ./internal/relaybench
 	go test -run '^$$' -bench . -benchmem ./...
 
 check:

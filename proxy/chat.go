@@ -48,7 +48,9 @@ func (s *Server) chat(c *gin.Context) error {
 	}
 	s.logRetrieval(c, result)
 	x.encoder.Answer(result)
-	resp, err := s.upstream.chat(c.Request.Context(), c.Request.Header, req.inject(result.Prompt, s.opts.Model, opts.placement))
+	body = req.inject(result.Prompt, s.opts.Model, opts.placement)
+	result.Prompt = "" // streams are long, and there may be many
+	resp, err := s.upstream.chat(c.Request.Context(), c.Request.Header, body)
 	if err != nil {
 		return x.fail(upstreamFailure(c.Request.Context(), err))
 	}
@@ -156,7 +158,7 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 	}
 	x.out = sse.NewWriter(c.Writer, keepAlive, &s.buffers)
 	x.request = dialect.Request{
-		ID: "chatcmpl-" + rand.Text(), Model: req.model, Choices: req.choices, IncludeUsage: req.includeUsage,
+		ID: "chatcmpl-" + rand.Text(), Model: strings.Clone(req.model), Choices: req.choices, IncludeUsage: req.includeUsage,
 		Select: selection, Text: opts.text, Now: time.Now,
 	}
 	x.encoder = x.dialect.Stream(x.request, x)

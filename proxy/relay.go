@@ -104,6 +104,7 @@ func (x *exchange) relayStream(resp *http.Response) error {
 	if err := x.out.Flush(); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
+	resp.Request = nil // it holds the whole body that was sent
 	lines, ended := sse.NewReader(resp.Body, &x.server.buffers), false
 	defer lines.Close()
 	for {

@@ -187,7 +187,7 @@ func stringOf(v gjson.Result) string {
 	if v.Type != gjson.String {
 		return ""
 	}
-	return strings.ToValidUTF8(v.Str, "\uFFFD")
+	return strings.Clone(strings.ToValidUTF8(v.Str, "\uFFFD")) // not to keep the body for a question
 }
 
 // strip is the body as upstream gets it where there is nothing to add: less

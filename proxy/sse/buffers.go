@@ -6,9 +6,12 @@ import (
 	"sync"
 )
 
-// bufferSize is each buffer's: large enough for a burst of deltas to go out in
-// one write, small enough for hundreds of streams side by side.
-const bufferSize = 16 << 10
+// The sizes let a burst of a hundred deltas, about 20 KB, go out in one write,
+// and keep hundreds of streams side by side small.
+const (
+	readSize  = 16 << 10
+	writeSize = 32 << 10
+)
 
 // Buffers are the read and write buffers of streams, used again when a stream
 // is over: allocated anew for each they are two thirds of all that a relay
@@ -22,7 +25,7 @@ func (b *Buffers) reader(r io.Reader) *bufio.Reader {
 		br.Reset(r)
 		return br
 	}
-	return bufio.NewReaderSize(r, bufferSize)
+	return bufio.NewReaderSize(r, readSize)
 }
 
 func (b *Buffers) putReader(br *bufio.Reader) {
@@ -35,7 +38,7 @@ func (b *Buffers) writer(w io.Writer) *bufio.Writer {
 		bw.Reset(w)
 		return bw
 	}
-	return bufio.NewWriterSize(w, bufferSize)
+	return bufio.NewWriterSize(w, writeSize)
 }
 
 func (b *Buffers) putWriter(bw *bufio.Writer) {
