@@ -5,9 +5,27 @@
 //	vector, err := embedder.EmbedQuery(ctx, "how do I rotate the key?")
 //
 // EmbedQuery in minilm.go is the way in: tokenizer.go cuts the text into ids,
-// forward.go turns ids into a vector with the matrix products of linear.go,
-// and weights.go unpacks what they are multiplied with. The model is made for
-// English; it accepts anything.
+// forward.go and attention.go turn ids into a vector with the loops of
+// internal/simd, and weights.go unpacks what they multiply with. The model is
+// made for English; it accepts anything.
+//
+// # Where the time goes
+//
+// A text of 249 tokens (1,000 characters) is 2.9e9 multiply-adds, and these are
+// 84% of its time with AVX-512, at the most that the processor can do. So all
+// else is arranged around them: weights stay int8 until just before their use
+// (a query of 14 tokens has the weights to read and little to multiply), a head
+// is computed from its queries, keys and values to its output before the next,
+// and the inner numbers of the feed-forward step exist 192 KiB at a time; both
+// halves of the step keep within the second cache. Short texts share a pass. A
+// query borrows a second core while that is idle, which takes 45% off its time
+// and adds 10% to what it costs.
+//
+// To compare with onnxruntime, run these in turns on a quiet machine; the second
+// needs the packages below, too:
+//
+//	go test -run '^$' -bench 'Query|Chunk|Batch' ./index/embed/minilm
+//	pip install -r bench/requirements.txt && python bench/peer.py --model /tmp/minilm.onnx
 //
 // # The files of the model
 //

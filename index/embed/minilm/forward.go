@@ -3,113 +3,104 @@ package minilm
 import (
 	"math"
 
-	"github.com/viterin/vek/vek32"
+	"github.com/ragproxy/ragproxy/internal/simd"
 )
 
-const normEpsilon = 1e-12
+const (
+	normEpsilon = 1e-12
+
+	// innerStep is what the parts of the feed-forward step are a multiple of.
+	innerStep = 192
+	// innerRoom is how many numbers of it there are at a time (192 KiB): they
+	// stay in the core's second cache on their way from up to down.
+	innerRoom = maxTokens * innerStep
+)
 
 // scratch is what one forward pass works in; it is used again for the next.
 type scratch struct {
-	hidden, joined, out []float32 // tokens x dims
-	queryKeyValue       []float32 // tokens x 3*dims
-	inner               []float32 // tokens x inner
-	keys                []float32 // headDims x tokens: one head's keys, transposed
-	values              []float32 // tokens x headDims: one head's values
-	scores              []float32 // tokens
+	hidden, joined []float32 // tokens x dims
+	inner          []float32 // tokens x a part of inner
+	crew
 }
 
-// resize makes room for a text of so many tokens.
-func (s *scratch) resize(tokens int) {
-	grow := func(v *[]float32, n int) {
-		if cap(*v) < n {
-			*v = make([]float32, n)
-		}
-		*v = (*v)[:n]
+func newScratch(set simd.Set) *scratch {
+	return &scratch{
+		hidden: simd.Floats(maxTokens * dims),
+		joined: simd.Floats(maxTokens * dims),
+		inner:  simd.Floats(innerRoom),
+		crew:   crew{lane: newLane(set)},
 	}
-	grow(&s.hidden, tokens*dims)
-	grow(&s.joined, tokens*dims)
-	grow(&s.out, tokens*dims)
-	grow(&s.queryKeyValue, tokens*3*dims)
-	grow(&s.inner, tokens*inner)
-	grow(&s.keys, tokens*headDims)
-	grow(&s.values, tokens*headDims)
-	grow(&s.scores, tokens)
 }
 
-// forward returns the unit vector of a text of 1 to maxTokens token ids: the
-// mean of its tokens' last hidden vectors, normalised.
+// forward returns the unit vector of each text: the mean of its tokens' last
+// hidden vectors, normalised. A text is 1 or more token ids; all together are
+// at most maxTokens.
 //
 // It is BERT (Devlin et al. 2018, section 3 and its appendix A.2) with the
 // normalisation after each step.
-func (m *model) forward(s *scratch, ids []int32) []float32 {
-	s.resize(len(ids))
-	for i, id := range ids {
-		m.words.read(s.hidden[i*dims:(i+1)*dims], int(id)*dims)
-	}
-	vek32.Add_Inplace(s.hidden, m.positions[:len(s.hidden)])
-	m.norm.apply(s.hidden)
-	for i := range m.layers {
-		m.layers[i].forward(s, len(ids), &m.gelu)
-	}
-	return unitMean(s.hidden)
-}
-
-func (l *layer) forward(s *scratch, tokens int, gelu *geluTable) {
-	l.queryKeyValue.apply(s.queryKeyValue, s.hidden)
-	for head := range heads {
-		attend(s, tokens, head)
-	}
-	l.attention.apply(s.out, s.joined)
-	vek32.Add_Inplace(s.hidden, s.out)
-	l.attentionNorm.apply(s.hidden)
-
-	l.up.apply(s.inner, s.hidden)
-	gelu.apply(s.inner)
-	l.down.apply(s.out, s.inner)
-	vek32.Add_Inplace(s.hidden, s.out)
-	l.outputNorm.apply(s.hidden)
-}
-
-// attend writes one head's part of each row of s.joined: the mean of all
-// values, weighted by softmax(query . key / sqrt(headDims)).
-func attend(s *scratch, tokens, head int) {
-	for t := range tokens {
-		row := s.queryKeyValue[t*3*dims+head*headDims:]
-		copy(s.values[t*headDims:(t+1)*headDims], row[2*dims:])
-		for d, k := range row[dims : dims+headDims] {
-			s.keys[d*tokens+t] = k
+func (m *model) forward(s *scratch, texts [][]int32) [][]float32 {
+	row := 0
+	for _, ids := range texts {
+		for position, id := range ids {
+			x := s.hidden[row*dims : (row+1)*dims]
+			m.words.read(x, int(id)*dims)
+			m.norm.apply(m.set, x, m.positions[position*dims:(position+1)*dims])
+			row++
 		}
 	}
-	scale := float32(1 / math.Sqrt(headDims))
-	for t := range tokens {
-		query := s.queryKeyValue[t*3*dims+head*headDims:][:headDims]
-		vek32.MulNumber_Inplace(query, scale)
-		vek32.MatMul_Into(s.scores, query, s.keys, headDims)
-		softmax(s.scores)
-		at := t*dims + head*headDims
-		vek32.MatMul_Into(s.joined[at:at+headDims], s.scores, s.values, tokens)
+	hidden := s.hidden[:row*dims]
+	for i := range m.layers {
+		m.layers[i].forward(s, hidden, texts)
 	}
+	vectors := make([][]float32, len(texts))
+	for i, ids := range texts {
+		vectors[i] = unitMean(hidden[:len(ids)*dims])
+		hidden = hidden[len(ids)*dims:]
+	}
+	return vectors
 }
 
-func softmax(x []float32) {
-	vek32.SubNumber_Inplace(x, vek32.Max(x))
-	// vek32.Exp is wrong between -104 and -88, where results are subnormal
-	// (Exp(-96) is -2e35).
-	vek32.MaximumNumber_Inplace(x, -80)
-	vek32.Exp_Inplace(x)
-	vek32.MulNumber_Inplace(x, 1/vek32.Sum(x))
+func (l *layer) forward(s *scratch, x []float32, texts [][]int32) {
+	hidden, joined := simd.Dense(x, dims), simd.Dense(s.joined[:len(x)], dims)
+	s.each(heads, func(on *lane, head int) {
+		on.attend(l, joined, hidden, texts, head)
+	})
+	s.each(l.attention.weight.Panels(), func(on *lane, panel int) {
+		l.attention.addNoBias(on, hidden, joined, panel, 0)
+	})
+	l.attentionNorm.applyAll(s.lane.set, x, l.attention.bias)
+
+	normal := joined // its numbers are no longer needed
+	copy(normal.Data, x)
+	step := min(innerRoom/hidden.Rows/innerStep*innerStep, inner)
+	for first := 0; first < inner; first += step {
+		l.feed(s, hidden, normal, first, min(step, inner-first))
+	}
+	l.outputNorm.applyAll(s.lane.set, x, l.down.bias)
 }
 
-// apply normalises each row of x to mean 0 and variance 1, then scales and
-// shifts it.
-func (n *layerNorm) apply(x []float32) {
+// feed adds to hidden what n of the inner numbers, from first on, contribute.
+// They are made from normal.
+func (l *layer) feed(s *scratch, hidden, normal simd.Mat, first, n int) {
+	part := simd.Dense(s.inner[:hidden.Rows*n], n)
+	s.each(n/simd.Width, func(on *lane, panel int) {
+		l.up.set(on, part.Slice(panel*simd.Width, simd.Width), normal, first/simd.Width+panel)
+	})
+	s.lane.set.GELU(part.Data)
+	s.each(l.down.weight.Panels(), func(on *lane, panel int) {
+		l.down.addNoBias(on, hidden, part, panel, first)
+	})
+}
+
+// apply normalises x + add.
+func (n *layerNorm) apply(set simd.Set, x, add []float32) {
+	set.LayerNorm(x, add, n.weight, n.bias, normEpsilon)
+}
+
+// applyAll normalises each row of x plus add.
+func (n *layerNorm) applyAll(set simd.Set, x, add []float32) {
 	for ; len(x) > 0; x = x[dims:] {
-		row := x[:dims]
-		vek32.SubNumber_Inplace(row, vek32.Sum(row)/dims)
-		variance := vek32.Dot(row, row) / dims
-		vek32.MulNumber_Inplace(row, float32(1/math.Sqrt(float64(variance)+normEpsilon)))
-		vek32.Mul_Inplace(row, n.weight)
-		vek32.Add_Inplace(row, n.bias)
+		n.apply(set, x[:dims], add)
 	}
 }
 
@@ -117,8 +108,17 @@ func (n *layerNorm) apply(x []float32) {
 func unitMean(x []float32) []float32 {
 	sum := make([]float32, dims)
 	for ; len(x) > 0; x = x[dims:] {
-		vek32.Add_Inplace(sum, x[:dims])
+		for i, v := range x[:dims] {
+			sum[i] += v
+		}
 	}
-	vek32.MulNumber_Inplace(sum, 1/vek32.Norm(sum))
+	var squares float64
+	for _, v := range sum {
+		squares += float64(v) * float64(v)
+	}
+	scale := float32(1 / math.Sqrt(squares))
+	for i := range sum {
+		sum[i] *= scale
+	}
 	return sum
 }

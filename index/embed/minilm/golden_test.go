@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragproxy/ragproxy/internal/simd"
 )
 
 // golden is a line of testdata/golden.jsonl.gz, made by convert/golden.py.
@@ -77,23 +79,43 @@ func TestVectorsMatchReference(t *testing.T) {
 	if len(texts) < 500 {
 		t.Fatalf("got %d texts with a vector, want 500 or more", len(texts))
 	}
-	if raceEnabled {
-		texts = texts[:60]
-		t.Logf("only the first %d texts under the race detector", len(texts))
+	vectors := map[simd.Set][][]float32{}
+	for _, set := range simd.Sets() {
+		t.Run(set.String(), func(t *testing.T) {
+			n := len(texts)
+			if raceEnabled {
+				n = 12
+			} else if set == simd.Go {
+				n = 60
+			}
+			e, err := newWith(Options{}, set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := e.EmbedDocuments(t.Context(), texts[:n])
+			if err != nil {
+				t.Fatal(err)
+			}
+			vectors[set] = got
+			checkCosines(t, texts, got, want)
+		})
 	}
-	got, err := newEmbedder(t, Options{}).EmbedDocuments(t.Context(), texts)
-	if err != nil {
-		t.Fatal(err)
+	if got, ok := vectors[simd.AVX512]; ok && !cmp.Equal(got, vectors[simd.AVX2]) {
+		t.Error("got other bits with avx512 than with avx2, want the same")
 	}
+}
+
+func checkCosines(t *testing.T, texts []string, got [][]float32, want [][]float64) {
+	t.Helper()
 	least, sum := 2.0, 0.0
-	for i, text := range texts {
+	for i := range got {
 		c := cosine(got[i], want[i])
 		if !(c >= 0.999) {
-			t.Errorf("cosine to the reference vector of %.60q: got %f, want 0.999 or more", text, c)
+			t.Errorf("cosine to the reference vector of %.60q: got %f, want 0.999 or more", texts[i], c)
 		}
 		least, sum = min(least, c), sum+c
 	}
-	t.Logf("%d texts: cosine min %.6f, mean %.6f", len(texts), least, sum/float64(len(texts)))
+	t.Logf("%d texts: cosine min %.6f, mean %.6f", len(got), least, sum/float64(len(got)))
 }
 
 func halves(b []byte) []float64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,30 +90,37 @@ func TestMeaning(t *testing.T) {
 // A vector must not depend on the batch, the number of workers, what else runs,
 // or whether it is a query.
 func TestSameTextSameVector(t *testing.T) {
-	texts := []string{"one", "two words", "", "a third and longer text about nothing much", "one", strings.Repeat("many words ", 40)}
-	want, err := newEmbedder(t, Options{Workers: 1}).EmbedDocuments(t.Context(), texts)
-	if err != nil {
-		t.Fatal(err)
+	const sentence = "a text that grows by a word and shares its pass with others of any length "
+	var texts []string
+	for n := range 40 {
+		texts = append(texts, strings.Repeat(sentence, n/6)+sentence[:n*5%len(sentence)])
+	}
+	alone := newEmbedder(t, Options{Workers: 1})
+	want := make([][]float32, len(texts))
+	for i, text := range texts {
+		one, err := alone.EmbedDocuments(t.Context(), []string{text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[i] = one[0]
 	}
 	e := newEmbedder(t, Options{Workers: 3})
 	var calls sync.WaitGroup
-	for range 3 {
+	for c := range 3 {
 		calls.Go(func() {
-			got, err := e.EmbedDocuments(t.Context(), texts)
+			got, err := e.EmbedDocuments(t.Context(), texts[c:])
 			if err != nil {
 				t.Error(err)
 			}
-			if !cmp.Equal(got, want) {
+			if !cmp.Equal(got, want[c:]) {
 				t.Error("got other vectors in concurrent batches, want the same")
 			}
 		})
 		calls.Go(func() {
-			got, err := e.EmbedQuery(t.Context(), texts[3])
-			if err != nil {
-				t.Error(err)
-			}
-			if !cmp.Equal(got, want[3]) {
-				t.Error("got another vector for a query, want the same")
+			for i := c; i < len(texts); i += 3 {
+				if got, err := e.EmbedQuery(t.Context(), texts[i]); err != nil || !cmp.Equal(got, want[i]) {
+					t.Errorf("query %d: got another vector, error %v, want the same", i, err)
+				}
 			}
 		})
 	}
@@ -133,13 +141,16 @@ func (c *endsAfter) Err() error {
 }
 
 func TestCancelBetweenTexts(t *testing.T) {
-	ctx := &endsAfter{Context: t.Context(), times: 2}
-	got, err := newEmbedder(t, Options{Workers: 1}).EmbedDocuments(ctx, make([]string, 1000))
-	if got != nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("got %d vectors, error %v, want none, %v", len(got), err, context.Canceled)
-	}
-	if ctx.asked != 3 {
-		t.Errorf("asked the context %d times, want 3: once for each text until it is done", ctx.asked)
+	const texts = 1000
+	for _, times := range []int{2, texts + 2} { // while ids are made, and while vectors are
+		ctx := &endsAfter{Context: t.Context(), times: times}
+		got, err := newEmbedder(t, Options{Workers: 1}).EmbedDocuments(ctx, slices.Repeat([]string{strings.Repeat("word ", 100)}, texts))
+		if got != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %d vectors, error %v, want none, %v", len(got), err, context.Canceled)
+		}
+		if ctx.asked > times+2 {
+			t.Errorf("asked the context %d times, want at most %d: it was done after %d", ctx.asked, times+2, times)
+		}
 	}
 }
 
@@ -160,36 +171,4 @@ func TestQueryDoesNotWaitForDocuments(t *testing.T) {
 		t.Errorf("got error %v while waiting, want %v", err, context.Canceled)
 	}
 	e.documents <- busy
-}
-
-func BenchmarkLoad(b *testing.B) {
-	for b.Loop() {
-		if _, err := load(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkQuery(b *testing.B) {
-	benchmarkText(b, "how do I rotate the signing key without logging everybody out")
-}
-
-func BenchmarkChunk(b *testing.B) {
-	sentence := "Glaciers carve valleys in the shape of a U, while rivers tend to cut them into the shape of a V. "
-	benchmarkText(b, strings.Repeat(sentence, 11)[:1000])
-}
-
-func benchmarkText(b *testing.B, text string) {
-	e := newEmbedder(b, Options{Workers: 1})
-	l, err := e.load()
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := e.EmbedQuery(b.Context(), text); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(len(l.tokenizer.encode(text))), "tokens")
 }

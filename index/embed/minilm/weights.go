@@ -6,7 +6,7 @@ import (
 	"errors"
 	"math"
 
-	"github.com/viterin/vek"
+	"github.com/ragproxy/ragproxy/internal/simd"
 )
 
 //go:embed weights.bin
@@ -19,17 +19,17 @@ const (
 	headDims  = dims / heads
 	inner     = 1536 // of the feed-forward step
 	layers    = 6
-	block     = 32 // weights that share a scale
+	block     = simd.Block // weights that share a scale
 )
 
 // model holds the weights as float32, but for the word vectors: a text needs
 // few of them, so they stay in the file.
 type model struct {
+	set       simd.Set
 	words     quantised
 	positions []float32 // row i: the vector of position i, segment type 0
 	norm      layerNorm
 	layers    [layers]layer
-	gelu      geluTable
 }
 
 type layer struct {
@@ -52,14 +52,14 @@ type quantised struct {
 // readModel reads a weights file. It has no header: the order and the sizes
 // are those of convert/convert.py, and a test holds its checksum.
 func readModel(file string) (*model, error) {
-	r := &weightReader{rest: file, simd: vek.Info().Acceleration}
-	m := &model{gelu: newGELUTable()}
+	r := &weightReader{rest: file}
+	m := &model{set: simd.Best()}
 	m.words = r.quantised(vocabSize * dims)
 	m.positions = r.matrix(maxTokens * dims)
 	m.norm = r.layerNorm()
 	for i := range m.layers {
 		m.layers[i] = layer{
-			queryKeyValue: r.linear(dims, 3*dims),
+			queryKeyValue: r.queryKeyValue(),
 			attention:     r.linear(dims, dims),
 			attentionNorm: r.layerNorm(),
 			up:            r.linear(dims, inner),
@@ -78,7 +78,6 @@ func readModel(file string) (*model, error) {
 type weightReader struct {
 	rest  string
 	short bool
-	simd  bool
 }
 
 func (r *weightReader) take(n int) string {
@@ -115,7 +114,37 @@ func (r *weightReader) layerNorm() layerNorm {
 }
 
 func (r *weightReader) linear(in, out int) linear {
-	return linear{in: in, out: out, weight: r.matrix(in * out), bias: r.vector(out), simd: r.simd}
+	q := r.quantised(in * out)
+	return r.pack(in, out, q.int8s(), q.floats(), r.vector(out))
+}
+
+// queryKeyValue reads one linear step of 3*dims outputs and puts each head's
+// queries, keys and values side by side.
+func (r *weightReader) queryKeyValue() linear {
+	q := r.quantised(dims * 3 * dims)
+	values, scales, bias := q.int8s(), q.floats(), r.vector(3*dims)
+	return r.pack(dims, 3*dims, byHead(values), byHead(scales), byHead(bias))
+}
+
+// byHead turns what belongs to all queries, all keys and all values into what
+// belongs to the first head's queries, keys and values, and so on.
+func byHead[T any](all []T) []T {
+	n := len(all) / 3 / heads
+	sorted := make([]T, 0, len(all))
+	for head := range heads {
+		for part := range 3 {
+			sorted = append(sorted, all[(part*heads+head)*n:][:n]...)
+		}
+	}
+	return sorted
+}
+
+func (r *weightReader) pack(in, out int, values []int8, scales, bias []float32) linear {
+	weight, err := simd.NewMatrix(in, out, values, scales)
+	if err != nil {
+		r.short = true
+	}
+	return linear{weight: weight, bias: bias}
 }
 
 // read fills dst with the weights from number start on; both its length and
@@ -123,12 +152,33 @@ func (r *weightReader) linear(in, out int) linear {
 func (q quantised) read(dst []float32, start int) {
 	for b := 0; b < len(dst)/block; b++ {
 		at := start/block + b
-		scale := float16(uint16(q.scales[2*at]) | uint16(q.scales[2*at+1])<<8)
+		scale := q.scale(at)
 		values := q.values[at*block : (at+1)*block]
 		for i, out := 0, dst[b*block:(b+1)*block]; i < len(out); i++ {
 			out[i] = float32(int8(values[i])) * scale
 		}
 	}
+}
+
+func (q quantised) int8s() []int8 {
+	v := make([]int8, len(q.values))
+	for i := range v {
+		v[i] = int8(q.values[i])
+	}
+	return v
+}
+
+func (q quantised) floats() []float32 {
+	v := make([]float32, len(q.scales)/2)
+	for i := range v {
+		v[i] = q.scale(i)
+	}
+	return v
+}
+
+// scale returns the scale of a block.
+func (q quantised) scale(block int) float32 {
+	return float16(uint16(q.scales[2*block]) | uint16(q.scales[2*block+1])<<8)
 }
 
 // float16 converts an IEEE 754 half that is finite and not negative, as
