@@ -29,6 +29,10 @@ var arrows = map[string]map[string]string{
 	"proxy/builtin":         {},
 	"proxy/sse":             {},
 	"retrieval":             {"index": "queries, hits and chunks are its types"},
+	"retrieval/eval": {
+		"index":     "judges chunks",
+		"retrieval": "asks the pipeline",
+	},
 	"proxy/dialect": {
 		"retrieval":       "encodes its events",
 		"proxy/sse":       "reads data lines",
