@@ -117,12 +117,12 @@ type hookedKeyword struct {
 	before func()
 }
 
-func (e *hookedKeyword) Open(dir string) (index.KeywordSearcher, error) {
+func (e *hookedKeyword) Open(dirs []string) (index.KeywordSearcher, error) {
 	if before := e.before; before != nil {
 		e.before = nil
 		before()
 	}
-	return e.KeywordEngine.Open(dir)
+	return e.KeywordEngine.Open(dirs)
 }
 
 // TestReplacedWhileOpening publishes, and so removes the generation before,

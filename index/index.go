@@ -103,8 +103,11 @@ type KeywordEngine interface {
 	// Build indexes the chunks, whose rows are 0, 1, 2 ... in the order given,
 	// into dir, which exists and is empty.
 	Build(ctx context.Context, chunks iter.Seq[Chunk], dir string) error
-	// Open opens what Build wrote.
-	Open(dir string) (KeywordSearcher, error)
+	// Open opens what Build wrote into each of the folders as one index: the
+	// rows of a folder follow those of the folder before it, and what a score
+	// needs to know of all chunks (how many, how long, how many have a word)
+	// is of all folders together.
+	Open(dirs []string) (KeywordSearcher, error)
 }
 
 // KeywordSearcher is an opened keyword leg; safe for concurrent use.

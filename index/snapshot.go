@@ -39,7 +39,7 @@ func openSnapshot(dir, name string, eng engines) (*snapshot, error) {
 		return nil, err
 	}
 	s.vector, s.vectorErr = openVector(gen, m, s.chunks, eng)
-	if s.keyword, err = eng.keyword.Open(filepath.Join(gen, keywordDir)); err != nil {
+	if s.keyword, err = eng.keyword.Open([]string{filepath.Join(gen, keywordDir)}); err != nil {
 		s.keyword, s.keywordErr = nil, fmt.Errorf("open keyword leg: %w: %s", err, mendLeg)
 	}
 	s.refs.Store(1)

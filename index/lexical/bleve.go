@@ -95,52 +95,78 @@ func toDocument(row int, chunk index.Chunk, a analysis.Analyzer) *document.Docum
 	return doc
 }
 
-// Open opens the index without changing a byte of it; any number of processes
-// may have it open. It reads every file once, to check it.
-func (e *engine) Open(dir string) (index.KeywordSearcher, error) {
-	s, err := readStats(dir, e.Name())
-	if err != nil {
-		return nil, fmt.Errorf("open keyword index: %w", err)
+// Open opens the folders without changing a byte of them; any number of
+// processes may have them open. It reads every file once, to check it.
+func (e *engine) Open(dirs []string) (_ index.KeywordSearcher, err error) {
+	s := &searcher{options: e.options, analyzer: e.analyzer}
+	tokens := 0
+	for _, dir := range dirs {
+		stats, err := readStats(dir, e.Name())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open keyword index: %w", err), s.Close())
+		}
+		if stats.Documents == 0 {
+			continue
+		}
+		p, err := openPart(filepath.Join(dir, postingsFolder), stats, s.documents)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open keyword index %s: %w", dir, err), s.Close())
+		}
+		s.parts = append(s.parts, p)
+		s.documents += stats.Documents
+		tokens += stats.Tokens
 	}
-	found := &searcher{options: e.options, analyzer: e.analyzer}
-	if s.Documents == 0 {
-		return found, nil
-	}
-	path := filepath.Join(dir, postingsFolder)
-	if err := found.open(path, s); err != nil {
-		return nil, fmt.Errorf("open keyword index %s: %w", path, err)
-	}
-	return found, nil
+	s.averageLength = float64(tokens) / float64(max(s.documents, 1))
+	return s, nil
 }
 
-// open opens the postings and learns which row each of bleve's document
-// numbers is: the builder gives them out in no order.
-func (s *searcher) open(path string, want stats) (err error) {
-	s.bleve, err = scorch.NewScorch(scorch.Name, map[string]any{"path": path, "read_only": true}, nil)
+// part is what was built into one folder.
+type part struct {
+	bleve  bleveindex.Index
+	reader bleveindex.IndexReader
+	rows   []int32 // by bleve's document number
+}
+
+// openPart opens the postings of a folder whose rows begin at first.
+func openPart(path string, want stats, first int) (*part, error) {
+	b, err := scorch.NewScorch(scorch.Name, map[string]any{"path": path, "read_only": true}, nil)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.Open(); err != nil {
+		return nil, err
+	}
+	p := &part{bleve: b}
+	if err := p.read(want, first); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// read learns which row each of bleve's document numbers is: the builder gives
+// them out in no order.
+func (p *part) read(want stats, first int) error {
+	var err error
+	if p.reader, err = p.bleve.Reader(); err != nil {
 		return err
 	}
-	if err := s.bleve.Open(); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	if s.reader, err = s.bleve.Reader(); err != nil {
-		return err
-	}
-	if n, err := s.reader.DocCount(); err != nil || n != uint64(want.Documents) {
+	if n, err := p.reader.DocCount(); err != nil || n != uint64(want.Documents) {
 		return errors.Join(err, fmt.Errorf("it has %d documents, want %d: build the index again", n, want.Documents))
 	}
-	s.averageLength = float64(want.Tokens) / float64(want.Documents)
-	s.rows, err = readRows(s.reader, want.Documents)
+	p.rows, err = readRows(p.reader, want.Documents, first)
 	return err
 }
 
+func (p *part) close() error {
+	var err error
+	if p.reader != nil {
+		err = p.reader.Close()
+	}
+	return errors.Join(err, p.bleve.Close())
+}
+
 // readRows returns the row of each document number.
-func readRows(reader bleveindex.IndexReader, documents int) (_ []int32, err error) {
+func readRows(reader bleveindex.IndexReader, documents, first int) (_ []int32, err error) {
 	ids, err := reader.DocIDReaderAll()
 	if err != nil {
 		return nil, err
@@ -160,6 +186,6 @@ func readRows(reader bleveindex.IndexReader, documents int) (_ []int32, err erro
 		if err != nil || row < 0 || row >= documents || id.Value() >= uint64(documents) {
 			return nil, fmt.Errorf("document %d has the id %q: build the index again", id.Value(), name)
 		}
-		rows[id.Value()] = int32(row)
+		rows[id.Value()] = int32(first + row)
 	}
 }

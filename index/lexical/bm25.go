@@ -30,11 +30,9 @@ type searcher struct {
 	options  Options
 	analyzer analysis.Analyzer
 
-	// Without documents there is no bleve index, and these are zero.
-	rows          []int32 // by bleve's document number
+	parts         []*part // those with documents
+	documents     int     // of all parts
 	averageLength float64 // tokens of a document
-	bleve         bleveindex.Index
-	reader        bleveindex.IndexReader
 
 	// Searches read memory that Close unmaps, so it waits for them.
 	mu     sync.RWMutex
@@ -57,14 +55,14 @@ func (s *searcher) Search(ctx context.Context, query string, k int, allow index.
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(s.rows) == 0 || k < 1 {
+	if s.documents == 0 || k < 1 {
 		return nil, nil
 	}
 	terms := s.terms(query)
 	if len(terms) == 0 {
 		return nil, nil
 	}
-	scores := make([]float64, len(s.rows))
+	scores := make([]float64, s.documents)
 	for _, t := range terms {
 		if err := s.score(ctx, t, scores); err != nil {
 			return nil, fmt.Errorf("search keywords: %w", err)
@@ -82,11 +80,8 @@ func (s *searcher) Close() error {
 	}
 	s.closed = true
 	var err error
-	if s.reader != nil {
-		err = s.reader.Close()
-	}
-	if s.bleve != nil {
-		err = errors.Join(err, s.bleve.Close())
+	for _, p := range s.parts {
+		err = errors.Join(err, p.close())
 	}
 	if err != nil {
 		return fmt.Errorf("close keyword index: %w", err)
@@ -120,13 +115,31 @@ func (s *searcher) terms(query string) []term {
 
 // score adds what one word gives to each document that has it.
 func (s *searcher) score(ctx context.Context, t term, scores []float64) (err error) {
-	postings, err := s.reader.TermFieldReader(ctx, t.text, field, true, true, false)
-	if err != nil {
-		return err
+	postings := make([]bleveindex.TermFieldReader, len(s.parts))
+	defer func() {
+		for _, p := range postings {
+			if p != nil {
+				err = errors.Join(err, p.Close())
+			}
+		}
+	}()
+	have, all := 0.0, float64(s.documents)
+	for i, p := range s.parts {
+		if postings[i], err = p.reader.TermFieldReader(ctx, t.text, field, true, true, false); err != nil {
+			return err
+		}
+		have += float64(postings[i].Count())
 	}
-	defer func() { err = errors.Join(err, postings.Close()) }()
-	have, all := float64(postings.Count()), float64(len(s.rows))
 	idf := t.count * math.Log(1+(all-have+0.5)/(have+0.5))
+	for i, p := range s.parts {
+		if err := s.scorePart(ctx, p.rows, postings[i], idf, scores); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *searcher) scorePart(ctx context.Context, rows []int32, postings bleveindex.TermFieldReader, idf float64, scores []float64) error {
 	k1, b := s.options.K1, s.options.B
 	var posting bleveindex.TermFieldDoc
 	for i := 0; ; i++ {
@@ -138,14 +151,14 @@ func (s *searcher) score(ctx context.Context, t term, scores []float64) (err err
 			return err
 		}
 		number := p.ID.Value()
-		if number >= uint64(len(s.rows)) {
-			return fmt.Errorf("document %d of %d: the index is damaged, build it again", number, len(s.rows))
+		if number >= uint64(len(rows)) {
+			return fmt.Errorf("document %d of %d: the index is damaged, build it again", number, len(rows))
 		}
 		// bleve gives the length as 1/sqrt(length), in float32: exact when
 		// rounded, up to millions of tokens.
 		length := math.Round(1 / (p.Norm * p.Norm))
 		f := float64(p.Freq)
-		scores[s.rows[number]] += idf * f / (f + k1*(1-b+b*length/s.averageLength))
+		scores[rows[number]] += idf * f / (f + k1*(1-b+b*length/s.averageLength))
 	}
 }
 

@@ -40,7 +40,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err := tt.damage(dir); err != nil {
 				t.Fatal(err)
 			}
-			s, err := newEngine(t, Options{}).Open(dir)
+			s, err := newEngine(t, Options{}).Open([]string{dir})
 			if err == nil {
 				s.Close()
 			}
@@ -85,7 +85,7 @@ func TestFlippedBits(t *testing.T) {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := newEngine(t, Options{}).Open(dir); err == nil || !strings.Contains(err.Error(), path) {
+			if _, err := newEngine(t, Options{}).Open([]string{dir}); err == nil || !strings.Contains(err.Error(), path) {
 				t.Fatalf("damage %d: got error %v, want one that names %s", i, err, path)
 			}
 		}

@@ -3,7 +3,7 @@
 //
 //	engine, err := lexical.New(lexical.Options{})
 //	err = engine.Build(ctx, chunks, dir)        // an empty folder
-//	searcher, err := engine.Open(dir)           // changes no file
+//	searcher, err := engine.Open([]string{dir}) // changes no file
 //	matches, err := searcher.Search(ctx, "max_context_tokens", 10, nil)
 //
 // bleve keeps the postings (bleve.go); the words come from the analyzer in

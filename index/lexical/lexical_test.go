@@ -45,9 +45,9 @@ func built(t testing.TB, texts ...string) string {
 	return dir
 }
 
-func opened(t testing.TB, dir string) index.KeywordSearcher {
+func opened(t testing.TB, dirs ...string) index.KeywordSearcher {
 	t.Helper()
-	s, err := newEngine(t, Options{}).Open(dir)
+	s, err := newEngine(t, Options{}).Open(dirs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestScore(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	dir := built(t, "red apple apple", "red car", "car")
-	s, err := newEngine(t, Options{K1: 2, B: 0.5}).Open(dir)
+	s, err := newEngine(t, Options{K1: 2, B: 0.5}).Open([]string{dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +279,25 @@ func fingerprint(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// Several folders answer as one that holds all their chunks, to the last bit.
+func TestFolders(t *testing.T) {
+	var texts []string
+	for i := range 60 {
+		texts = append(texts, strings.Repeat("rain ", i%5+1)+strings.Repeat("snow ", i%3)+strings.Repeat("wind ", i%7))
+	}
+	whole := opened(t, built(t, texts...))
+	parts := opened(t, built(t, texts[:1]...), built(t), built(t, texts[1:41]...), built(t, texts[41:]...))
+	for _, query := range []string{"rain", "snow wind", "wind wind rain", "hail"} {
+		want, got := found(t, whole, query, 60, nil), found(t, parts, query, 60, nil)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: parts differ from the whole (-want +got):\n%s", query, diff)
+		}
+	}
+	if got := found(t, opened(t), "rain", 5, nil); len(got) > 0 {
+		t.Errorf("no folders: got %v", got)
+	}
 }
 
 func TestOpenChangesNothing(t *testing.T) {
