@@ -19,10 +19,7 @@ lint:
 
 # Every fuzz target of the project for FUZZTIME each.
 fuzz:
-	@set -e; for pkg in $$(go list ./...); do \
-	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; \
-	  done; done
+	bash .ci/fuzz $(FUZZTIME)
 
 # The proxy against httputil.ReverseProxy, about four minutes, Linux only; then
 # the parts by themselves.
