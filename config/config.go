@@ -96,6 +96,9 @@ type Rewrite struct {
 	// Deadline is how long a rewrite may take before the raw question is
 	// searched instead; above 0, at most 5m. Default 3s.
 	Deadline time.Duration `key:"deadline"`
+	// History searches the last turn of the user and of the assistant, too,
+	// with less weight, where a follow-up was not rewritten. Default true.
+	History bool `key:"history"`
 	// BaseURL is as upstream.base_url; empty = the same as that.
 	BaseURL string `key:"base_url"`
 	// APIKey is as configured; use [Config.RewriteKey].
@@ -118,6 +121,9 @@ type Retrieval struct {
 	// VectorWeight is the vector leg's share of the fused score, 0 to 1; 0 is
 	// keywords only, 1 vectors only. Default 0.5.
 	VectorWeight float64 `key:"vector_weight"`
+	// Fusion is scores (the legs' scores, each on a scale from 0 to 1, are added
+	// by weight) or rrf (their ranks are). Default scores.
+	Fusion string `key:"fusion"`
 	// MinScore drops hits whose fused score is lower, 0 to 1. Default 0.
 	MinScore float64 `key:"min_score"`
 	// MaxContextTokens bounds the passages in the prompt; 0 = no bound.
@@ -209,9 +215,9 @@ func Default() *Config {
 		LogLevel:  "info",
 		Upstream:  Upstream{Model: "gpt-4o-mini"},
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
-		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second},
+		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
 		Index:     Index{Vector: "auto"},
-		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5},
+		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores"},
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
 		Limits:    Limits{MaxBodyBytes: 64 * MiB},

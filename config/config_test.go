@@ -208,7 +208,7 @@ func TestEveryKeyReadsItsVariable(t *testing.T) {
 		"listen": ":1", "upstream.base_url": "http://u/v1", "embedding.base_url": "http://e/v1", "rewrite.base_url": "http://r/v1",
 		"embedding.provider": "openai", "log_level": "debug", "rewrite.mode": "never", "index.vector": "exact",
 		"prompt.placement": "user", "stream.dialect": "plain", "stream.events": "summary", "aliases": `[{"name":"a","model":"m"}]`,
-		"load.allow_addresses": "127.0.0.1:1", "load.allow_private": "true", "stream.markdown": "true", "stream.reasoning": "true", "retrieval.vector_weight": "0.25", "retrieval.min_score": "0.25",
+		"load.allow_addresses": "127.0.0.1:1", "load.allow_private": "true", "stream.markdown": "true", "stream.reasoning": "true", "retrieval.vector_weight": "0.25", "retrieval.fusion": "rrf", "rewrite.history": "false", "retrieval.min_score": "0.25",
 	}
 	dir := t.TempDir()
 	for _, f := range leaves(Default(), "") {

@@ -121,6 +121,7 @@ func (k *checker) search() {
 	between(k, "retrieval.top_k", r.TopK, 1, maxTopK)
 	between(k, "retrieval.depth", r.Depth, max(1, min(r.TopK, maxTopK)), 1000)
 	between(k, "retrieval.vector_weight", r.VectorWeight, 0, 1)
+	k.oneOf("retrieval.fusion", r.Fusion, []string{"scores", "rrf"})
 	between(k, "retrieval.min_score", r.MinScore, 0, 1)
 	between(k, "retrieval.max_context_tokens", r.MaxContextTokens, 0, math.MaxInt32)
 }

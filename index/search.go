@@ -34,6 +34,10 @@ type Legs struct {
 // query skipped has neither.
 type Leg struct {
 	Hits []Hit
+	// Floor and Ceiling give the scores their meaning: a chunk that has nothing
+	// to do with the query scores about Floor, and next to none scores above
+	// Ceiling. Both are 0 where the engine does not know.
+	Floor, Ceiling float64
 	Err  error
 	Took time.Duration
 }

@@ -259,7 +259,7 @@ func (f *fakeSearcher) Search(ctx context.Context, q index.Query) (index.Legs, e
 
 func (f *fakeSearcher) text(s string) string {
 	if f.TextLength > 0 {
-		return strings.Repeat("é", f.TextLength)
+		return s[:1] + strings.Repeat("é", f.TextLength-1) // no two texts are the same
 	}
 	return s
 }

@@ -44,7 +44,7 @@ func TestTokenCountOfHostileText(t *testing.T) {
 func TestBudgetLeavesOutTheLastPassages(t *testing.T) {
 	long := func(id string) index.Hit {
 		h := hit(id, 1)
-		h.Chunk.Text = strings.Repeat("word ", 200)
+		h.Chunk.Text = strings.Repeat("word ", 200) + id
 		return h
 	}
 	s := finds(index.Legs{Vector: leg(long("a"), long("b"), long("c"))})

@@ -15,6 +15,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ragproxy/ragproxy/index"
@@ -43,6 +45,7 @@ type Options struct {
 	// VectorWeight is the vector leg's share in the fused score, 0 to 1; at 0
 	// and 1 the other leg is not asked.
 	VectorWeight float64
+	Fusion       string  // FuseScores or FuseRanks; "" is FuseScores
 	MinScore     float64 // hits below are dropped; 0 drops none
 	// MaxContextTokens bounds request, passages and answer together: passages
 	// that have no room are left out, the last first. 0 is no bound. Tokens
@@ -140,7 +143,7 @@ func (r *Retriever) searchRequest(req Request, query string) SearchRequest {
 func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *ahead, on func(Event)) error {
 	begin, search := time.Now(), r.searchRequest(req, res.Query)
 	on(RetrievalStarted{Query: search.Query, TopK: search.TopK, Collection: search.Collection})
-	list, err := r.rankBoth(ctx, search, req.Turn, own)
+	list, err := r.rankAll(ctx, search, res, own, req.History)
 	if err != nil && (req.Collection != "" || !errors.Is(err, index.ErrNotFound)) {
 		return err
 	}
@@ -156,33 +159,86 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *a
 	return nil
 }
 
-// rankBoth ranks for the final query. Where that is a rewrite, the user's own
-// words, searched meanwhile, are fused in; where it is the turn itself, that
-// search stands.
-func (r *Retriever) rankBoth(ctx context.Context, search SearchRequest, turn string, own *ahead) (ranking, error) {
-	if own == nil {
-		return r.rank(ctx, search)
+// Shares of what is searched beside a follow-up's query, where that counts 1
+// (ADR 5). A model's rewrite may drift: what was really said still counts. And
+// where nothing was rewritten, what a follow-up leaves unsaid is in the turns
+// before it.
+const (
+	ownWords     = .4
+	previousTurn = .2
+	lastAnswer   = .4
+)
+
+// rankAll ranks for the final query, with what else is known of the question
+// beside it: the user's own words, whose search has begun, where the query is a
+// rewrite; the turns before where a follow-up was not rewritten. A failure
+// beside costs nothing but its share.
+func (r *Retriever) rankAll(ctx context.Context, search SearchRequest, res *Result, own *ahead, history []Message) (ranking, error) {
+	var beside []*ahead
+	switch {
+	case own != nil && !sameQuestion(res.Query, res.Original):
+		own.weight = ownWords
+		own, beside = nil, []*ahead{own}
+	case own == nil || slices.Contains(res.Degraded, StageRewrite):
+		beside = r.searchHistory(ctx, search, history)
 	}
-	if sameQuestion(search.Query, turn) {
-		return own.wait(ctx)
+	for _, a := range beside {
+		defer a.stop()
 	}
-	list, err := r.rank(ctx, search)
+	rank := func(ctx context.Context) (ranking, error) { return r.rank(ctx, search) }
+	if own != nil {
+		rank = own.wait
+	}
+	list, err := rank(ctx)
 	if err != nil {
 		return list, err
 	}
-	said, err := own.wait(ctx)
-	if err == nil {
-		list.hits = merge(list.hits, said.hits)
+	lists := []weighted{{list.hits, 1}}
+	for _, a := range beside {
+		if more, err := a.wait(ctx); err == nil {
+			lists = append(lists, weighted{more.hits, a.weight})
+		}
 	}
+	list.hits = merge(lists)
 	return list, context.Cause(ctx)
+}
+
+// maxTurn is how many bytes of an earlier turn are searched for: a long answer
+// says in its beginning what it is about.
+const maxTurn = 2048
+
+// searchHistory begins to search for the last turn of the user and of the
+// assistant.
+func (r *Retriever) searchHistory(ctx context.Context, search SearchRequest, history []Message) []*ahead {
+	if !r.opts.Rewrite.History {
+		return nil
+	}
+	var begun []*ahead
+	for _, turn := range []struct {
+		role   string
+		weight float64
+	}{{"user", previousTurn}, {"assistant", lastAnswer}} {
+		for _, m := range slices.Backward(history) {
+			if m.Role != turn.role || strings.TrimSpace(m.Text) == "" {
+				continue
+			}
+			search.Query = strings.ToValidUTF8(m.Text[:min(len(m.Text), maxTurn)], "")
+			a := r.searchAhead(ctx, search)
+			a.weight = turn.weight
+			begun = append(begun, a)
+			break
+		}
+	}
+	return begun
 }
 
 // ahead is a search that began before the final query was known.
 type ahead struct {
-	stop func()
-	done chan struct{}
-	list ranking
-	err  error
+	stop   func()
+	weight float64 // beside the query's 1
+	done   chan struct{}
+	list   ranking
+	err    error
 }
 
 // searchAhead begins a search; stop ends it.

@@ -19,6 +19,9 @@ type RewriteOptions struct {
 	Mode     string
 	MaxTurns int           // of the history, the latest
 	Deadline time.Duration // after it the user's own words are searched
+	// History searches for the turns before, too, where a follow-up was not
+	// rewritten: the mode says so, or the rewrite failed.
+	History bool
 }
 
 // Completer is the model that rewrites. Called at most once a request.

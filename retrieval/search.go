@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -47,8 +48,9 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 		limited, cancel = context.WithTimeout(ctx, r.opts.Deadline)
 		defer cancel()
 	}
+	depth := max(r.opts.Depth, req.TopK)
 	legs, err := r.opts.Searcher.Search(limited, index.Query{
-		Text: req.Query, Collection: req.Collection, Depth: max(r.opts.Depth, req.TopK), Filters: req.Filters,
+		Text: req.Query, Collection: req.Collection, Depth: depth, Filters: req.Filters,
 		SkipVector: r.opts.VectorWeight == 0, SkipKeyword: r.opts.VectorWeight == 1,
 	})
 	if err != nil {
@@ -57,13 +59,16 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	if err := context.Cause(ctx); err != nil {
 		return ranking{}, err
 	}
-	return ranking{fuse(legs.Vector.Hits, legs.Keyword.Hits, r.opts.VectorWeight), r.failures(legs)}, nil
+	return ranking{r.fuse(legs, depth), r.failures(legs)}, nil
 }
 
 // keep numbers the best hits of a list as sources and reads their texts. A hit
 // whose text cannot be read is passed over, and the legs that found it failed.
+// One that says the same words as a better one is passed over, too: it would
+// take a passage's place and tell the model nothing.
 func (r *Retriever) keep(list ranking, req SearchRequest) Found {
 	out := Found{Failed: list.failed}
+	told := map[string]bool{}
 	for _, f := range list.hits {
 		if len(out.Sources) >= req.TopK || r.opts.MinScore > 0 && f.score < r.opts.MinScore {
 			break
@@ -73,6 +78,11 @@ func (r *Retriever) keep(list ranking, req SearchRequest) Found {
 			out.lost(f, err)
 			continue
 		}
+		words := strings.Join(strings.Fields(hit.Chunk.Text), " ")
+		if told[words] {
+			continue
+		}
+		told[words] = true
 		hit.Score = f.score
 		out.Sources = append(out.Sources, Source{
 			N: len(out.Sources) + 1, Hit: hit, Vector: copyOf(f.vector), Keyword: copyOf(f.keyword), Collection: req.Collection,

@@ -129,6 +129,26 @@ func TestFailedLegs(t *testing.T) {
 	}
 }
 
+// TestSameWordsOnce has the same text in several chunks: the first of a
+// document is kept, and their places go to others.
+func TestSameWordsOnce(t *testing.T) {
+	again := func(document string, ordinal int, score float64, text string) index.Hit {
+		h := at(document, ordinal, score)
+		h.Chunk.Text = text
+		return h
+	}
+	legs := index.Legs{Vector: leg(
+		again("d", 10, .9, "the same words"), again("d", 9, .9, "the  same\nwords"), again("c", 3, .8, "the same words"),
+		again("e", 1, .7, "the same words, nearly"), again("f", 1, .6, "others"))}
+	found, err := New(options(t, finds(legs))).Search(t.Context(), SearchRequest{Query: "q", Collection: "c", TopK: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"d#9", "e#1", "f#1"}, sourceIDs(found.Sources)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestSearchDeadline has a vector leg that waits for as long as it may.
 func TestSearchDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

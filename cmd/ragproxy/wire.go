@@ -111,9 +111,10 @@ func newRetriever(cfg *config.Config, searcher retrieval.Searcher, tokens *retri
 	}
 	return retrieval.New(retrieval.Options{
 		Searcher: searcher, Prompts: prompts, Collection: defaultCollection,
-		TopK: cfg.Retrieval.TopK, Depth: cfg.Retrieval.Depth, VectorWeight: cfg.Retrieval.VectorWeight, MinScore: cfg.Retrieval.MinScore,
+		TopK: cfg.Retrieval.TopK, Depth: cfg.Retrieval.Depth, VectorWeight: cfg.Retrieval.VectorWeight,
+		Fusion: cfg.Retrieval.Fusion, MinScore: cfg.Retrieval.MinScore,
 		Deadline: searchDeadline, MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
-		Rewrite: retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline},
+		Rewrite: retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline, History: cfg.Rewrite.History},
 	}), nil
 }
 
