@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-
-	"github.com/ragproxy/ragproxy/index"
+	"slices"
 )
 
 // The file graph.hnsw is coder/hnsw's Export stream, encoding version 1, which
 // its Import reads, and then a trailer of ours, which it leaves unread:
 //
-//	"RPHNSW1\n"  the length of the stream, uint64  CRC-32C of all before, uint32
+//	"RPHNSW2\n"  the CRC-32C of the codes, uint32  the length of the stream,
+//	uint64  CRC-32C of all before, uint32
 //
 // The stream, where int is a signed varint and all else little-endian:
 //
@@ -22,83 +22,85 @@ import (
 //	each layer from the bottom: nodes int,
 //	each node by row: row int, dims int, dims*float32, links int, links*(row int)
 //
-// The format needs the vectors; they are the matrix's, for a second time.
+// dims is 0: the index has the vectors, and a second copy of them would be nine
+// tenths of the file. The top layer holds the entry alone.
 const (
-	trailerMagic  = "RPHNSW1\n"
-	trailerLength = len(trailerMagic) + 8 + 4
+	trailerMagic  = "RPHNSW2\n"
+	trailerLength = len(trailerMagic) + 4 + 8 + 4
 	streamVersion = 1
 	distanceName  = "cosine"
+	mostLayers    = 64
+	mostLinks     = 100 // twice as many fit in the 256 that a walker has room for
 )
 
-// encode returns the stream of the graph.
-func (g *graph) encode(width int) []byte {
-	layers := 0
-	if g.entry >= 0 {
-		layers = len(g.links[g.entry])
-	}
+// encode returns the stream of the graph of the rows that members names.
+func (g *graph) encode(members []bool) []byte {
 	b := binary.AppendVarint(nil, streamVersion)
 	b = binary.AppendVarint(b, graphLinks)
 	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(1.0/graphLinks))
-	b = binary.AppendVarint(b, int64(width))
+	b = binary.AppendVarint(b, graphBuild)
 	b = binary.AppendVarint(b, int64(len(distanceName)))
 	b = append(b, distanceName...)
-	b = binary.AppendVarint(b, int64(layers))
-	for layer := range layers {
-		b = g.appendLayer(b, layer)
+	if g.entry < 0 {
+		return binary.AppendVarint(b, 0)
 	}
-	return b
+	b = binary.AppendVarint(b, int64(len(g.layers)+1))
+	for l := range g.layers {
+		var rows []int32
+		for row, member := range members {
+			if member && (l == 0 || layerOf(int32(row)) >= l) {
+				rows = append(rows, int32(row))
+			}
+		}
+		b = binary.AppendVarint(b, int64(len(rows)))
+		for _, row := range rows {
+			b = appendNode(b, row, g.layers[l].of(row))
+		}
+	}
+	b = binary.AppendVarint(b, 1)
+	return appendNode(b, g.entry, nil)
 }
 
-func (g *graph) appendLayer(b []byte, layer int) []byte {
-	nodes := 0
-	for _, links := range g.links {
-		if len(links) > layer {
-			nodes++
-		}
-	}
-	b = binary.AppendVarint(b, int64(nodes))
-	for row, links := range g.links {
-		if len(links) <= layer {
-			continue
-		}
-		b = binary.AppendVarint(b, int64(row))
-		b = binary.AppendVarint(b, int64(g.m.Dims))
-		for _, x := range g.m.Row(row) {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-		}
-		b = binary.AppendVarint(b, int64(len(links[layer])))
-		for _, l := range links[layer] {
-			b = binary.AppendVarint(b, int64(l.row))
-		}
+func appendNode(b []byte, row int32, links []int32) []byte {
+	b = binary.AppendVarint(b, int64(row))
+	b = binary.AppendVarint(b, 0)
+	b = binary.AppendVarint(b, int64(len(links)))
+	for _, to := range links {
+		b = binary.AppendVarint(b, int64(to))
 	}
 	return b
 }
 
 // seal appends the trailer to a stream.
-func seal(stream []byte) []byte {
+func seal(stream []byte, codes uint32) []byte {
 	n := len(stream)
 	b := append(stream, trailerMagic...)
+	b = binary.LittleEndian.AppendUint32(b, codes)
 	b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// unseal returns the stream if the file is whole.
-func unseal(file []byte) ([]byte, error) {
+// unseal returns the stream if the file is whole and of these codes.
+func unseal(file []byte, codes uint32) ([]byte, error) {
 	n := len(file) - trailerLength
 	if n < 0 || !bytes.HasPrefix(file[n:], []byte(trailerMagic)) {
-		return nil, errors.New("its end is missing: it is cut short or no graph")
+		return nil, errors.New("its end is missing: it is cut short, of another version or no graph")
 	}
 	sum := binary.LittleEndian.Uint32(file[len(file)-4:])
 	if crc32.Checksum(file[:len(file)-4], crc32.MakeTable(crc32.Castagnoli)) != sum {
 		return nil, errors.New("its checksum does not match")
 	}
-	if binary.LittleEndian.Uint64(file[n+len(trailerMagic):]) != uint64(n) {
+	end := file[n+len(trailerMagic):]
+	if binary.LittleEndian.Uint64(end[4:]) != uint64(n) {
 		return nil, errors.New("its length does not match")
+	}
+	if binary.LittleEndian.Uint32(end) != codes {
+		return nil, errors.New("it is the graph of other vectors")
 	}
 	return file[:n], nil
 }
 
-// stream reads an Export stream to check it; the first error sticks.
+// stream reads an Export stream; the first error sticks.
 type stream struct {
 	b   []byte
 	err error
@@ -139,89 +141,105 @@ func (s *stream) fail(format string, args ...any) {
 	}
 }
 
-// checkStream makes sure that Import and Search cannot fail or panic on the
-// stream, and that it is the graph of these very vectors: members names the
-// rows that must be in it.
-func checkStream(data []byte, m index.Matrix, members []bool) error {
+// decode reads the graph of the rows that members names. What it returns leads
+// no walk astray: every link goes to a row of the same layer, every row of a
+// layer is on those below, the lowest layer has all members, the top layer one.
+func decode(data []byte, c *codes, members []bool) (*graph, error) {
 	s := &stream{b: data}
 	if v := s.int(math.MaxInt32); v != streamVersion {
 		s.fail("its version is %d, want %d", v, streamVersion)
 	}
-	s.int(math.MaxInt32) // M
+	size := s.int(mostLinks)
 	s.bytes(8)           // Ml
 	s.int(math.MaxInt32) // EfSearch
 	if name := s.bytes(s.int(len(distanceName))); string(name) != distanceName {
 		s.fail("its distance is %q, want %q", name, distanceName)
 	}
-	layers := s.int(64)
-	below := members
-	for layer := range layers {
-		at := s.layer(m, below)
-		if layer == 0 && s.err == nil && !equal(at, members) {
+	g := &graph{codes: c, entry: -1}
+	below, rows := members, 0
+	for i := range s.int(mostLayers) {
+		var l layer
+		if i == 0 {
+			l = newLayer(len(members), 2*size)
+		} else {
+			l = layer{size: size, places: make([]int32, len(members))}
+		}
+		below, rows = s.layer(&l, below)
+		if i == 0 && rows != count(members) {
 			s.fail("it lacks rows of the matrix")
 		}
-		below = at
+		if s.err != nil {
+			return nil, s.err
+		}
+		g.layers = append(g.layers, l)
 	}
-	if layers == 0 && !equal(make([]bool, len(members)), members) {
-		s.fail("it is empty")
-	}
-	if len(s.b) > 0 {
+	switch {
+	case s.err != nil:
+	case len(s.b) > 0:
 		s.fail("%d bytes are left over", len(s.b))
+	case len(g.layers) == 0 && count(members) > 0:
+		s.fail("it is empty")
+	case len(g.layers) == 1 || len(g.layers) > 1 && rows != 1:
+		s.fail("its top layer has %d rows, want 1 on a layer of its own", rows)
+	case len(g.layers) > 1:
+		g.entry = int32(slices.Index(below, true))
+		g.layers = g.layers[:len(g.layers)-1]
 	}
-	return s.err
+	return g, s.err
 }
 
-// layer checks one layer and returns its rows, which must be among those of
-// the layer below.
-func (s *stream) layer(m index.Matrix, below []bool) []bool {
-	at, linked := make([]bool, m.Rows()), make([]bool, m.Rows())
-	nodes := s.int(m.Rows())
-	if nodes == 0 {
+// layer reads a layer and returns which rows it has, which must be among those
+// of the layer below, and how many.
+func (s *stream) layer(l *layer, below []bool) (at []bool, rows int) {
+	at = make([]bool, len(below))
+	rows = s.int(len(below))
+	if rows == 0 {
 		s.fail("a layer is empty")
 	}
-	for range nodes {
-		if s.err != nil {
-			return at
-		}
-		row := s.int(m.Rows() - 1)
-		if s.err != nil || at[row] || !below[row] {
+	for range rows {
+		row := s.int(len(below) - 1)
+		if s.err == nil && (at[row] || !below[row]) {
 			s.fail("row %d does not belong there", row)
-			return at
+		}
+		if dims := s.int(math.MaxInt32); dims != 0 {
+			s.fail("row %d has a vector of %d dimensions", row, dims)
+		}
+		links := s.int(l.size)
+		if s.err != nil {
+			return at, rows
 		}
 		at[row] = true
-		if dims := s.int(m.Dims); dims != m.Dims || !sameVector(s.bytes(4*dims), m.Row(row)) {
-			s.fail("row %d has another vector than the matrix: the graph is of another build", row)
+		place := row
+		if l.places != nil {
+			place = len(l.counts)
+			l.places[row] = int32(place)
+			l.counts = append(l.counts, 0)
+			l.links = append(l.links, make([]int32, l.size)...)
 		}
-		for range s.int(m.Rows()) {
-			to := s.int(m.Rows() - 1)
-			if s.err != nil {
-				return at
+		l.counts[place] = uint8(links)
+		for i := range links {
+			l.links[place*l.size+i] = int32(s.int(len(below) - 1))
+		}
+	}
+	for row := range at {
+		if !at[row] {
+			continue
+		}
+		for _, to := range l.of(int32(row)) {
+			if !at[to] {
+				s.fail("a link leads to row %d, which is not in the layer", to)
 			}
-			linked[to] = true
 		}
 	}
-	for row := range linked {
-		if linked[row] && !at[row] {
-			s.fail("a link leads to row %d, which is not in the layer", row)
-		}
-	}
-	return at
+	return at, rows
 }
 
-func sameVector(b []byte, v []float32) bool {
-	for i, x := range v {
-		if len(b) < 4*(i+1) || binary.LittleEndian.Uint32(b[4*i:]) != math.Float32bits(x) {
-			return false
+func count(rows []bool) int {
+	n := 0
+	for _, in := range rows {
+		if in {
+			n++
 		}
 	}
-	return true
-}
-
-func equal(a, b []bool) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	return n
 }

@@ -1,13 +1,6 @@
 package vector
 
-import (
-	"cmp"
-	"context"
-	"math"
-	"slices"
-
-	"github.com/ragproxy/ragproxy/index"
-)
+import "math"
 
 // The graph's parameters, under the names of the paper (M, efConstruction).
 const (
@@ -16,48 +9,37 @@ const (
 )
 
 // graph is a hierarchical navigable small world (Malkov and Yashunin, 2016,
-// arXiv:1603.09320; neighbours by the heuristic of its algorithm 4) over the
-// rows of a matrix. It is built in one goroutine and uses no randomness, so
-// that the same matrix gives the same graph.
+// arXiv:1603.09320) over the rows of a matrix; build.go makes it, export.go
+// keeps it. It knows rows only by their int8 codes.
 type graph struct {
-	m     index.Matrix
-	links [][][]neighbour // links[row][layer]; nil for a row that is not in the graph
-	entry int32           // the row that a search starts from; -1 while empty
-	seen  []uint32        // seen[row] == round: visited in this round
-	round uint32
+	codes  *codes
+	layers []layer // from the bottom; empty without any rows
+	entry  int32   // the row that a search starts from, on the top layer
 }
 
-// neighbour is a row with its cosine similarity to what was asked for.
-type neighbour struct {
-	row int32
-	sim float32
+// layer has the links of its rows, each row's in a place of the same size.
+type layer struct {
+	places []int32 // places[row] is the row's, or -1; nil where it is the row itself
+	size   int     // the most links of a row
+	links  []int32
+	counts []uint8 // counts[place] links are in use
 }
 
-// byNearest orders the most similar first, ties by row.
-func byNearest(a, b neighbour) int {
-	return cmp.Or(cmp.Compare(b.sim, a.sim), cmp.Compare(a.row, b.row))
+func newLayer(rows, size int) layer {
+	return layer{size: size, links: make([]int32, rows*size), counts: make([]uint8, rows)}
 }
 
-func byFarthest(a, b neighbour) int { return byNearest(b, a) }
-
-// buildGraph links the rows that members names.
-func buildGraph(ctx context.Context, m index.Matrix, members []bool) (*graph, error) {
-	g := &graph{m: m, links: make([][][]neighbour, m.Rows()), entry: -1, seen: make([]uint32, m.Rows())}
-	for row, member := range members {
-		if row%64 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if member {
-			g.insert(int32(row))
-		}
+func (l *layer) place(row int32) int {
+	if l.places != nil {
+		row = l.places[row]
 	}
-	g.reachAll()
-	if g.entry >= 0 {
-		// A layer above all others with the entry alone: the library starts at
-		// any node of the top layer, so a fixed start needs a single one.
-		g.links[g.entry] = append(g.links[g.entry], nil)
-	}
-	return g, nil
+	return int(row)
+}
+
+// of returns the links of a row of the layer.
+func (l *layer) of(row int32) []int32 {
+	p := l.place(row)
+	return l.links[p*l.size:][:l.counts[p]]
 }
 
 // layerOf draws a row's highest layer from the exponential distribution of the
@@ -71,134 +53,111 @@ func layerOf(row int32) int {
 	return int(-math.Log(uniform) / math.Log(graphLinks))
 }
 
-func (g *graph) insert(row int32) {
-	top := layerOf(row)
-	g.links[row] = make([][]neighbour, top+1)
-	if g.entry < 0 {
-		g.entry = row
-		return
-	}
-	vec := g.m.Row(int(row))
-	highest := len(g.links[g.entry]) - 1
-	near := []neighbour{{g.entry, dot(vec, g.m.Row(int(g.entry)))}}
-	for layer := highest; layer > top; layer-- {
-		near = g.search(vec, near, 1, layer)
-	}
-	for layer := min(highest, top); layer >= 0; layer-- {
-		near = g.search(vec, near, graphBuild, layer)
-		g.links[row][layer] = g.diverse(near, graphLinks)
-		for _, n := range g.links[row][layer] {
-			g.link(n.row, neighbour{row, n.sim}, layer)
-		}
-	}
-	if top > highest {
-		g.entry = row
+// walker is what a walk through a graph works in; for one goroutine at a time.
+type walker struct {
+	g       *graph
+	visited []uint64 // a bit for each row
+	pool    []neighbour
+	batch   []int32
+	sims    []float32
+}
+
+func newWalker(g *graph) *walker {
+	return &walker{
+		g: g, visited: make([]uint64, (g.codes.m.Rows()+63)/64),
+		batch: make([]int32, 0, 256), sims: make([]float32, 256),
 	}
 }
 
-// link adds a link to a row and, when there are too many, chooses again.
-func (g *graph) link(row int32, to neighbour, layer int) {
-	limit := graphLinks
-	if layer == 0 {
-		limit = 2 * graphLinks
-	}
-	links := append(g.links[row][layer], to)
-	if len(links) > limit {
-		slices.SortFunc(links, byNearest)
-		links = g.diverse(links, limit)
-	}
-	g.links[row][layer] = links
+// similarities returns those of some rows, at most 256, to a code.
+func (w *walker) similarities(code []int8, rows []int32) []float32 {
+	sims := w.sims[:len(rows)]
+	w.g.codes.int8s.DotsAt(w.g.codes.set, sims, code, rows)
+	return sims
 }
 
-// diverse picks at most limit of the candidates, which come nearest first: one
-// that is nearer to a picked one than to the centre is left out, as it can be
-// reached through that one. This keeps links between clusters.
-func (g *graph) diverse(candidates []neighbour, limit int) []neighbour {
-	picked := make([]neighbour, 0, limit+1)
-next:
-	for _, c := range candidates {
-		if len(picked) == limit {
-			break
-		}
-		for _, p := range picked {
-			if dot(g.m.Row(int(c.row)), g.m.Row(int(p.row))) > c.sim {
-				continue next
-			}
-		}
-		picked = append(picked, c)
-	}
-	return picked
+// top returns the entry.
+func (w *walker) top(code []int8) neighbour {
+	return neighbour{w.g.entry, w.similarities(code, []int32{w.g.entry})[0]}
 }
 
-// search is the paper's algorithm 2: from the rows in start it walks one layer
-// towards vec and returns the width nearest rows it met, nearest first.
-func (g *graph) search(vec []float32, start []neighbour, width, layer int) []neighbour {
-	g.round++
-	open := heap{order: byNearest}
-	found := heap{order: byFarthest}
-	for _, n := range start {
-		g.seen[n.row] = g.round
-		open.push(n)
-		found.push(n)
-	}
-	for len(found.items) > width {
-		found.pop()
-	}
-	for len(open.items) > 0 {
-		at := open.pop()
-		if len(found.items) == width && byNearest(at, found.items[0]) > 0 {
-			break
-		}
-		for _, l := range g.links[at.row][layer] {
-			if g.seen[l.row] == g.round {
-				continue
-			}
-			g.seen[l.row] = g.round
-			n := neighbour{l.row, dot(vec, g.m.Row(int(l.row)))}
-			if len(found.items) == width && byNearest(n, found.items[0]) > 0 {
-				continue
-			}
-			open.push(n)
-			found.push(n)
-			if len(found.items) > width {
-				found.pop()
+// descend goes from a row to the most similar of those it is linked with, as
+// long as there is one.
+func (w *walker) descend(code []int8, at neighbour, l *layer) neighbour {
+	for {
+		links, from := l.of(at.row), at
+		for i, sim := range w.similarities(code, links) {
+			if sim > at.sim {
+				at = neighbour{links[i], sim}
 			}
 		}
+		if at == from {
+			return at
+		}
 	}
-	slices.SortFunc(found.items, byNearest)
-	return found.items
 }
 
-// reachAll makes every row reachable from the entry on layer 0: choosing links
-// again can cut a row off, and then no search would ever return it.
-func (g *graph) reachAll() {
-	if g.entry < 0 {
-		return
-	}
-	reached := make([]bool, len(g.links))
-	g.reach(g.entry, reached)
-	for row := range g.links {
-		if g.links[row] == nil || reached[row] {
+// walk is the paper's algorithm 2: it walks from a row through a layer, always
+// on from the most similar row met, and returns the width most similar rows,
+// nearest first, valid until the next walk. Instead of two heaps it has one
+// sorted list: both ends are near each other.
+func (w *walker) walk(code []int8, from neighbour, width int, l *layer) []neighbour {
+	clear(w.visited)
+	w.visited[from.row/64] |= 1 << (from.row % 64)
+	pool := append(w.pool[:0], from)
+	for at := 0; at < len(pool); {
+		row := pool[at].row
+		if row < 0 { // its links are followed: such rows are kept as ^row
+			at++
 			continue
 		}
-		vec := g.m.Row(row)
-		start := []neighbour{{g.entry, dot(vec, g.m.Row(int(g.entry)))}}
-		near := g.search(vec, start, graphBuild, 0)[0]
-		g.links[near.row][0] = append(g.links[near.row][0], neighbour{int32(row), near.sim})
-		g.reach(int32(row), reached)
+		pool[at].row = ^row
+		batch := w.unvisited(l.of(row))
+		lowest := at + 1
+		for i, sim := range w.similarities(code, batch) {
+			if len(pool) == width {
+				if sim <= pool[width-1].sim {
+					continue
+				}
+				pool = pool[:width-1]
+			}
+			place := place(pool, sim)
+			pool = append(pool, neighbour{})
+			copy(pool[place+1:], pool[place:])
+			pool[place] = neighbour{batch[i], sim}
+			lowest = min(lowest, place)
+		}
+		at = lowest
 	}
+	for i := range pool {
+		pool[i].row = ^pool[i].row
+	}
+	w.pool = pool
+	return pool
 }
 
-func (g *graph) reach(from int32, reached []bool) {
-	reached[from] = true
-	for todo := []int32{from}; len(todo) > 0; {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, l := range g.links[at][0] {
-			if !reached[l.row] {
-				reached[l.row] = true
-				todo = append(todo, l.row)
-			}
+// unvisited marks the rows as visited and returns those that were not.
+func (w *walker) unvisited(rows []int32) []int32 {
+	batch := w.batch[:0]
+	for _, row := range rows {
+		word, bit := &w.visited[uint32(row)/64], uint64(1)<<(uint32(row)%64)
+		if *word&bit == 0 {
+			*word |= bit
+			batch = append(batch, row)
 		}
 	}
+	return batch
+}
+
+// place is where a similarity belongs among those of the pool: behind its like.
+func place(pool []neighbour, sim float32) int {
+	low, high := 0, len(pool)
+	for low < high {
+		if middle := (low + high) / 2; pool[middle].sim >= sim {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
 }

@@ -1,51 +1,55 @@
 package vector
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-
-	"github.com/coder/hnsw"
+	"sync"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/internal/simd"
 )
 
 const (
 	graphFile = "graph.hnsw"
 
-	// graphWidth is how many nodes coder/hnsw is asked for, whatever k is:
-	// its search stops once it holds that many, so this is what decides the
-	// recall. What it returns is ranked again here.
-	graphWidth = 1600
+	// A walk for k rows keeps graphWidth + graphSpare*k of those it meets
+	// (efSearch): recall .993 at 10 and .991 at 100 of 100,000 real vectors.
+	graphWidth = 64
+	graphSpare = 2
 
-	// graphSpare is how many times k the walk must have met (and allow have
-	// let pass) for the k best to be trusted; else every row is compared.
-	graphSpare = 4
+	// graphShare bounds a walk: one that keeps more than a row in so many
+	// costs as much as comparing every row.
+	graphShare = 96
 )
 
-// hnswEngine searches with coder/hnsw over a graph that is built here: the
-// library's own Add makes a graph with a recall of 0.15, and its Add and Delete
-// panic on known keys. So it is only ever given a finished graph, to search.
-type hnswEngine struct{ width int }
+// hnswEngine walks through a graph in int8 and ranks what it finds in float32.
+type hnswEngine struct{ set simd.Set }
 
 func (hnswEngine) Name() string { return "hnsw" }
 
-// Build writes graph.hnsw (format: export.go). It takes a few milliseconds a
-// row on one core.
+// Build writes graph.hnsw (format: export.go), on every core, in some 0.2 ms a
+// row of one core's time.
 func (e hnswEngine) Build(ctx context.Context, m index.Matrix, dir string) error {
 	if err := checkRows(m); err != nil {
 		return fmt.Errorf("build hnsw vector index: %w", err)
 	}
-	members, _ := distinct(m)
-	g, err := buildGraph(ctx, m, members)
+	c := newCodes(m, e.set)
+	sums := c.rowSums()
+	members, _ := c.distinct(sums)
+	g, err := buildGraph(ctx, c, members)
 	if err != nil {
 		return fmt.Errorf("build hnsw vector index: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, graphFile), seal(g.encode(e.width)), 0o644); err != nil {
+	stream := g.encode(members)
+	if err := readBack(stream, len(g.layers), count(members)); err != nil {
+		return fmt.Errorf("build hnsw vector index: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, graphFile), seal(stream, sumOf(sums)), 0o644); err != nil {
 		return fmt.Errorf("write vector graph: %w", err)
 	}
 	return nil
@@ -69,96 +73,91 @@ func (e hnswEngine) Open(m index.Matrix, dir string) (index.VectorSearcher, erro
 }
 
 func (e hnswEngine) load(m index.Matrix, file []byte) (*hnswSearcher, error) {
-	stream, err := unseal(file)
+	c := newCodes(m, e.set)
+	sums := c.rowSums()
+	stream, err := unseal(file, sumOf(sums))
 	if err != nil {
 		return nil, err
 	}
-	members, twin := distinct(m)
-	if err := checkStream(stream, m, members); err != nil {
+	members, twin := c.distinct(sums)
+	g, err := decode(stream, c, members)
+	if err != nil {
 		return nil, err
 	}
-	g := hnsw.NewGraph[int]()
-	if err := g.Import(bytes.NewReader(stream)); err != nil {
-		return nil, err
+	s := &hnswSearcher{graph: g, twin: twin, rows: count(members)}
+	s.walkers.New = func() any { return newWalker(g) }
+	return s, nil
+}
+
+// sumOf is one checksum for those of all rows.
+func sumOf(sums []uint32) uint32 {
+	b := make([]byte, 0, 4*len(sums))
+	for _, sum := range sums {
+		b = binary.LittleEndian.AppendUint32(b, sum)
 	}
-	g.EfSearch = e.width                                               // it drops candidates by chance when this is below k
-	g.Distance = func(a, b []float32) float32 { return 1 - dot(a, b) } // cosine, as both are unit vectors
-	return &hnswSearcher{m: m, graph: g, twin: twin, width: e.width}, nil
+	return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
 }
 
 type hnswSearcher struct {
-	m     index.Matrix
-	graph *hnsw.Graph[int] // only Search is called, which changes nothing
-	twin  []int32
-	width int
+	graph   *graph
+	twin    []int32
+	rows    int // in the graph
+	walkers sync.Pool
 }
 
 func (s *hnswSearcher) Close() error { return nil }
 
-// Search is approximate where the graph has more rows than it is asked for. It
-// compares every row instead where the graph would serve badly: few rows, a
-// large k, a filter that lets little pass. Rows that are all zero are never
-// returned.
+// Search is approximate where the graph has many more rows than it is asked for.
+// It compares every row instead where that costs less: few rows, a large k, a
+// filter that lets little pass. Rows that are all zero are never returned.
 func (s *hnswSearcher) Search(ctx context.Context, query []float32, k int, allow index.Allow) ([]index.Match, error) {
-	unit, err := unitQuery(s.m, query)
+	c := s.graph.codes
+	unit, err := unitQuery(c.m, query)
 	if err != nil {
 		return nil, fmt.Errorf("search vectors: %w", err)
 	}
 	if unit == nil || k < 1 {
 		return nil, nil
 	}
-	if k > s.width/graphSpare || s.graph.Len() <= s.width {
-		return scan(ctx, s.m, unit, k, allow)
-	}
-	if err := ctx.Err(); err != nil { // the walk itself, of 1 or 2 ms, cannot be stopped
+	if err := ctx.Err(); err != nil { // a walk of a millisecond at most cannot be stopped
 		return nil, err
 	}
-	nodes := s.graph.Search(unit, s.width)
-	found, passed := best{k: k}, 0
-	for _, node := range nodes {
-		score := float64(dot(unit, s.m.Row(node.Key)))
-		for row := node.Key; row >= 0; row = int(s.twin[row]) {
-			if allow == nil || allow(row) {
-				found.add(row, score)
-				passed++
+	q := c.query(unit)
+	k = min(k, c.m.Rows())
+	wanted := graphWidth + graphSpare*k
+	for width := wanted; width <= s.rows/graphShare; {
+		near, found := s.walk(q, width, k, allow)
+		if found >= wanted || allow == nil && found >= k {
+			return c.rank(q, near, k), nil
+		}
+		// As many more as the filter takes away.
+		width = min(width*wanted/max(found, 1), width*16) + 1
+	}
+	return c.scan(ctx, q, k, allow)
+}
+
+// walk returns the rows to rank, and how many it found.
+func (s *hnswSearcher) walk(q query, width, k int, allow index.Allow) (near []neighbour, found int) {
+	w := s.walkers.Get().(*walker)
+	defer s.walkers.Put(w)
+	at := w.top(q.code)
+	for l := len(s.graph.layers) - 1; l > 0; l-- {
+		at = w.descend(q.code, at, &s.graph.layers[l])
+	}
+	floor := float32(math.Inf(-1))
+	for _, n := range w.walk(q.code, at, width, &s.graph.layers[0]) {
+		before := found
+		for row := n.row; row >= 0; row = s.twin[row] {
+			if allow == nil || allow(int(row)) {
+				found++
+				if found <= k || n.sim >= floor {
+					near = append(near, neighbour{row, n.sim})
+				}
 			}
 		}
-	}
-	if passed < graphSpare*k || len(nodes) < s.width {
-		return scan(ctx, s.m, unit, k, allow)
-	}
-	return found.list(), nil
-}
-
-// distinct names the rows that belong in the graph: the first of each vector,
-// and none for the zero vector. Equal rows would link only to each other and
-// cut themselves off. twin[row] is the next row with the same vector, or -1.
-func distinct(m index.Matrix) (members []bool, twin []int32) {
-	members, twin = make([]bool, m.Rows()), make([]int32, m.Rows())
-	last := make(map[uint64]int32, m.Rows())
-	for row := range m.Rows() {
-		twin[row] = -1
-		if isZero(m.Row(row)) {
-			continue
+		if before < k && found >= k {
+			floor = n.sim - s.graph.codes.margin(q)
 		}
-		sum := hash(m.Row(row))
-		before, known := last[sum]
-		if known && slices.Equal(m.Row(int(before)), m.Row(row)) {
-			twin[before] = int32(row)
-		} else {
-			members[row] = true
-		}
-		last[sum] = int32(row)
 	}
-	return members, twin
-}
-
-// hash is FNV-1a over the words of a vector. A collision costs only a twin
-// that is not seen as one.
-func hash(v []float32) uint64 {
-	h := uint64(14695981039346656037)
-	for _, x := range v {
-		h = (h ^ uint64(math.Float32bits(x))) * 1099511628211
-	}
-	return h
+	return near, found
 }

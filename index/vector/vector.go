@@ -6,20 +6,20 @@
 //	searcher, err := engine.Open(matrix, dir)
 //	matches, err := searcher.Search(ctx, query, 10, nil)
 //
-// exact.go compares with every row and is the oracle; hnsw.go walks a graph.
-// A new engine is a file here, a line in [New] and one in the suite of
+// Every engine compares in int8 (codes.go) and ranks the best in float32, so
+// that scores are the float32 cosines and the matches are the same on every
+// machine. exact.go compares with every row; hnsw.go walks a graph; auto.go
+// chooses by size. A new engine is a file here, a line in [New] and one in the
+// suite of
 // suite_test.go, which every engine passes.
 package vector
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
-
-	"github.com/viterin/vek/vek32"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/internal/simd"
 )
 
 // New returns the engine with the given name:
@@ -27,14 +27,16 @@ import (
 //   - "exact" compares with every row: nothing on disk, recall 1, time grows
 //     with the rows
 //   - "hnsw" walks a graph that Build writes to disk: for large collections
-//   - "auto" is "exact" for now, to become "exact" for as many rows as a scan
-//     is the faster and "hnsw" above; its Name is that of the engine chosen
+//   - "auto" is "exact" as long as a scan is about as fast, and "hnsw" above
 func New(name string) (index.VectorEngine, error) {
+	exact, hnsw := exactEngine{simd.Best()}, hnswEngine{simd.Best()}
 	switch name {
-	case "exact", "auto":
-		return exactEngine{}, nil
+	case "auto":
+		return autoEngine{exact: exact, hnsw: hnsw, limit: autoBytes}, nil
+	case "exact":
+		return exact, nil
 	case "hnsw":
-		return hnswEngine{width: graphWidth}, nil
+		return hnsw, nil
 	}
 	return nil, fmt.Errorf("index.vector: no engine %q: write auto, exact or hnsw", name)
 }
@@ -95,50 +97,4 @@ func norm(v []float32) float64 {
 		sum += float64(x) * float64(x)
 	}
 	return math.Sqrt(sum)
-}
-
-// dot wants vectors of the same length, not empty: vek32.Dot panics otherwise.
-func dot(a, b []float32) float32 { return vek32.Dot(a, b) }
-
-func isZero(v []float32) bool {
-	for _, x := range v {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// best keeps the k best matches seen: it gathers up to 2k, then sorts and cuts.
-type best struct {
-	k       int
-	matches []index.Match
-	full    bool // matches held k already: only better ones than floor matter
-	floor   float64
-}
-
-func (b *best) add(row int, score float64) {
-	if b.full && score < b.floor {
-		return
-	}
-	b.matches = append(b.matches, index.Match{Row: row, Score: score})
-	if len(b.matches) >= 2*b.k {
-		b.cut()
-	}
-}
-
-func (b *best) cut() {
-	slices.SortFunc(b.matches, func(x, y index.Match) int {
-		return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(x.Row, y.Row))
-	})
-	if len(b.matches) >= b.k {
-		b.matches = b.matches[:b.k]
-		b.full, b.floor = true, b.matches[b.k-1].Score
-	}
-}
-
-// list returns the matches, best first, ties by row.
-func (b *best) list() []index.Match {
-	b.cut()
-	return b.matches
 }

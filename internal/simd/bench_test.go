@@ -44,3 +44,40 @@ func BenchmarkVector(b *testing.B) {
 		}
 	}
 }
+
+// The rows take 9.2 MB as int8, as those of 24,000 short texts do.
+func BenchmarkDots(b *testing.B) {
+	const rows, dims = 24_000, 384
+	m := randomInt8s(rand.New(rand.NewPCG(1, 2)), rows, dims)
+	dst, at := make([]float32, rows), make([]int32, 1000)
+	for i := range at {
+		at[i] = int32(i * 7919 % rows)
+	}
+	for _, set := range Sets() {
+		b.Run(set.String()+"/all", func(b *testing.B) {
+			b.SetBytes(rows * dims)
+			for b.Loop() {
+				m.Dots(set, dst, m.Row(0), 0)
+			}
+		})
+		b.Run(set.String()+"/scattered", func(b *testing.B) {
+			b.SetBytes(int64(len(at)) * dims)
+			for b.Loop() {
+				for i := 0; i < len(at); i += 10 {
+					m.DotsAt(set, dst[:10], m.Row(0), at[i:i+10])
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDot(b *testing.B) {
+	x := normal(rand.New(rand.NewPCG(1, 2)), 384)
+	for _, set := range Sets() {
+		b.Run(set.String(), func(b *testing.B) {
+			for b.Loop() {
+				set.Dot(x, x, nil)
+			}
+		})
+	}
+}

@@ -1,14 +1,20 @@
-// Package simd has the loops that an embedding model spends its time in, with
-// the vector instructions of the machine it runs on.
+// Package simd has the loops that an embedding model and a vector search spend
+// their time in, with the vector instructions of the machine it runs on.
 //
 //	set := simd.Best()
 //	set.MulAdd(dst, x, panel) // dst += x · panel
 //	set.GELU(dst.Data)
+//	rows.Dots(set, dst, x, 0) // dst = rows · x, in int8
 //
 // Each loop exists as AVX-512, as AVX2 with FMA and as plain Go; Best chooses
 // once, by what the processor has. The two vector forms give the same bits:
 // they add the same numbers in the same order. Plain Go, which has no fused
-// multiply-add on amd64, differs from them by rounding.
+// multiply-add on amd64, differs from them by rounding. The loops of the search
+// (int8.go, dot.go) give the same bits everywhere, since their sums are exact or
+// in the same order; they use VNNI where it is, and DotProd on arm64 (NEON),
+// where all other loops are plain Go. To try those without such a machine:
+//
+//	GOARCH=arm64 go test -c -o simd.test ./internal/simd && qemu-aarch64 simd.test
 //
 // # Blocking
 //

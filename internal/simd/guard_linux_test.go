@@ -48,6 +48,14 @@ func TestNothingOutsideIsTouched(t *testing.T) {
 				set.GELU(floats(n))
 				set.LayerNorm(floats(n), floats(n), floats(n), floats(n), 1e-12)
 			}
+			for rows := 1; rows <= 6; rows++ {
+				m := NewInt8s(rows, 100)
+				m.Values, m.Scales = guarded(t, m.Values, atEnd), guarded(t, m.Scales, atEnd)
+				x := guarded(t, m.Row(0), atEnd)
+				m.Dots(set, floats(rows), x, 0)
+				m.DotsAt(set, floats(rows), x, guarded(t, []int32{0, 0, 0, 0, 0, int32(rows - 1)}[6-rows:], atEnd))
+				set.Dot(floats(16*rows+3), floats(16*rows+3), floats(16*rows+3))
+			}
 			values := guarded(t, randomInt8(random, 3*Block*Width), atEnd)
 			set.widen(floats(len(values)), values, floats(3*Width), values[len(values)-1:])
 		}

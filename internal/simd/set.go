@@ -12,10 +12,12 @@ const (
 	Go     Set = iota
 	AVX2       // with FMA
 	AVX512     // the foundation (F) is enough
+	VNNI       // AVX512 with BW, DQ, VL and VNNI, for int8
+	NEON       // arm64 with DotProd, for int8; all else is Go
 )
 
-// String returns "go", "avx2" or "avx512".
-func (s Set) String() string { return [...]string{"go", "avx2", "avx512"}[s] }
+// String returns "go", "avx2", "avx512", "vnni" or "neon".
+func (s Set) String() string { return [...]string{"go", "avx2", "avx512", "vnni", "neon"}[s] }
 
 // Best returns the fastest set of this machine.
 func Best() Set {

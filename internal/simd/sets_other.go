@@ -2,9 +2,6 @@
 
 package simd
 
-// Sets returns the sets of this machine, the slowest first.
-func Sets() []Set { return []Set{Go} }
-
 func (s Set) blockRows() int { return goRows }
 
 func (s Set) mulAddBlock(p *product) { mulAddGo(p) }
