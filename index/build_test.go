@@ -167,8 +167,8 @@ func TestManyDocuments(t *testing.T) {
 	}
 	for i := range 300 {
 		legs := ask(t, x, fmt.Sprintf("number%d", i))
-		if got, want := ids(t, legs.Keyword), []string{fmt.Sprintf("doc%02d#chunk-0", i)}; !slices.Equal(got, want) {
-			t.Fatalf("got %q for number%d, want %q", got, i, want)
+		if got, want := ids(t, legs.Keyword), fmt.Sprintf("doc%02d#chunk-0", i); len(got) == 0 || got[0] != want {
+			t.Fatalf("got %q for number%d, want %q first", got, i, want)
 		}
 	}
 }

@@ -2,14 +2,13 @@ package lexical
 
 import (
 	"bytes"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
-	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
-	"github.com/blevesearch/bleve/v2/analysis/token/stop"
 	bleveunicode "github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 	"golang.org/x/text/unicode/norm"
 )
@@ -18,34 +17,40 @@ import (
 // minified code) are cut, in documents and queries alike.
 const maxTerm = 255
 
-// defaultAnalyzer is the one analyzer for text of every script:
+// newAnalyzer makes an analyzer of [Analyzers]. All of them do this to text of
+// any script, and then what their language asks for:
 //
 //   - NFKC, so that PDF ligatures, full-width letters and half-width kana match
 //     what people type
-//   - words by Unicode's rules (UAX #29)
+//   - words by Unicode's rules (UAX #29), without English possessives
 //   - Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese as overlapping
 //     pairs of characters: the first six write no spaces or glue particles on
 //   - identifiers as a whole and in parts ("getHTTPResponse", get, http, response)
-//   - English: possessives, stop words, Snowball stems
+//   - lower case
 //
 // A query must be analysed by the same analyzer as the documents were.
-func defaultAnalyzer() (analysis.Analyzer, error) {
-	stopWords := analysis.NewTokenMap()
-	if err := stopWords.LoadBytes(en.EnglishStopWords); err != nil {
+func newAnalyzer(name string) (analysis.Analyzer, error) {
+	filters, err := languageFilters(name)
+	if err != nil {
 		return nil, err
 	}
-	return &analysis.DefaultAnalyzer{
+	a := &analysis.DefaultAnalyzer{
 		CharFilters: []analysis.CharFilter{normalizer{}},
 		Tokenizer:   tokenizer{words: bleveunicode.NewUnicodeTokenizer()},
-		TokenFilters: []analysis.TokenFilter{
+		TokenFilters: append([]analysis.TokenFilter{
 			en.NewPossessiveFilter(),
 			identifiers{},
-			lowercase.NewLowerCaseFilter(),
+			lowerCase{},
 			cjk.NewCJKBigramFilter(false),
-			stop.NewStopTokensFilter(stopWords),
-			en.NewEnglishStemmerFilter(),
-		},
-	}, nil
+		}, filters...),
+	}
+	switch name {
+	case "fa": // the zero-width non-joiner before endings
+		a.CharFilters = append(a.CharFilters, replacer{strings.NewReplacer("\u200c", " ")})
+	case "ro": // bleve's words have the cedilla of old code pages
+		a.CharFilters = append(a.CharFilters, replacer{strings.NewReplacer("ș", "ş", "Ș", "Ş", "ț", "ţ", "Ț", "Ţ")})
+	}
+	return a, nil
 }
 
 // normalizer makes the text valid UTF-8 in form NFKC.
@@ -53,6 +58,24 @@ type normalizer struct{}
 
 func (normalizer) Filter(text []byte) []byte {
 	return norm.NFKC.Bytes(bytes.ToValidUTF8(text, []byte(" ")))
+}
+
+type replacer struct{ *strings.Replacer }
+
+func (r replacer) Filter(text []byte) []byte { return []byte(r.Replace(string(text))) }
+
+// lowerCase makes small letters, and one of both small sigmas. bleve's filter
+// breaks a word with İ, whose small letter is shorter.
+type lowerCase struct{}
+
+func (lowerCase) Filter(tokens analysis.TokenStream) analysis.TokenStream {
+	for _, token := range tokens {
+		token.Term = bytes.ToLower(token.Term)
+		if bytes.Contains(token.Term, []byte("ς")) {
+			token.Term = bytes.ReplaceAll(token.Term, []byte("ς"), []byte("σ"))
+		}
+	}
+	return tokens
 }
 
 // tokenizer cuts text into words. Runs of the scripts in [paired] are given on

@@ -10,7 +10,12 @@ import (
 
 func analysed(t testing.TB, text string) []string {
 	t.Helper()
-	a, err := defaultAnalyzer()
+	return analysedBy(t, defaultName, text)
+}
+
+func analysedBy(t testing.TB, name, text string) []string {
+	t.Helper()
+	a, err := newAnalyzer(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +37,7 @@ func TestAnalyzer(t *testing.T) {
 		{"capitals first", "HTTPServer", []string{"httpserver", "http", "server"}},
 		{"dotted", "retrieval.top_k", []string{"retrieval.top_k", "retriev", "top"}},
 		{"plural of an abbreviation", "URLs", []string{"url"}},
-		{"numbers stay whole", "3.14 v1.2.3 BM25", []string{"3.14", "v1.2.3", "v1", "bm25"}},
+		{"numbers stay whole", "3.14 v1.2.3 BM25", []string{"3.14", "v1.2.3", "v1", "bm25", "bm"}},
 		{"full width and half width", "ＡＰＩ ﾃﾞｰﾀ", []string{"api", "デー", "ータ"}},
 		{"ligature", "eﬃcient ﬁles", []string{"effici", "file"}},
 		{"accent in two characters", "cafe\u0301", []string{"café"}},
@@ -42,8 +47,9 @@ func TestAnalyzer(t *testing.T) {
 		{"Korean behind Latin", "LLM은", []string{"llm", "은"}},
 		{"Thai", "ภาษาไทย", []string{"ภา", "าษ", "ษา", "าไ", "ไท", "ทย"}},
 		{"Russian, Arabic, Hindi", "Москва العربية हिन्दी", []string{"москва", "العربية", "हिन्दी"}},
+		{"letters whose small ones are shorter or two", "İstanbul ΟΔΟΣ οδος", []string{"istanbul", "οδοσ", "οδοσ"}},
 		{"nothing", " \n😀 ... ", []string{}},
-		{"only stop words", "to be or not to be", []string{}},
+		{"only stop words", "to be or not to be", []string{"to", "be", "or", "not", "to", "be"}},
 		{"invalid UTF-8", "go\xff\xfeod \x80", []string{"go", "od"}},
 		{"a long word is cut", strings.Repeat("aé", 50_000), []string{strings.Repeat("aé", 85)}},
 	}
@@ -72,6 +78,9 @@ func TestParts(t *testing.T) {
 		"snake_caseID": "snake case ID",
 		"größeÄndern":  "größe Ändern",
 		"1_000_000":    "",
+		"BRCA1":        "BRCA",
+		"E0277":        "",
+		"utf8_bytes2":  "utf8 utf bytes2 bytes",
 	} {
 		var got []string
 		for _, part := range parts([]byte(word)) {
@@ -83,19 +92,58 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// Each language has its own stop words and stems, and what all have.
+func TestLanguages(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"standard", "The cats' getName 東京タワー", []string{"the", "cats", "getname", "get", "name", "東京", "京タ", "タワ", "ワー"}},
+		{"ar", "وكتاب", []string{"كتاب"}},
+		{"da", "og husene", []string{"hus"}},
+		{"de", "die Häuser des Königs, getHaus", []string{"haus", "konig", "gethaus", "get", "haus"}},
+		{"es", "las niñas", []string{"niñ"}},
+		{"fa", "کتاب\u200cها", []string{"كتاب"}},
+		{"fi", "ja taloissa", []string{"talo"}},
+		{"fr", "l'avion des chevaux", []string{"avion", "cheval"}},
+		{"hi", "और किताबें", []string{"किताब"}},
+		{"hu", "és házban", []string{"ház"}},
+		{"it", "dell'amico", []string{"amico"}},
+		{"nl", "de huizen", []string{"huiz"}},
+		{"no", "og husene", []string{"hus"}},
+		{"pt", "as meninas", []string{"menin"}},
+		{"ro", "și caselor", []string{"cas"}},
+		{"ru", "и столицей", []string{"столиц"}},
+		{"sv", "och husen", []string{"hus"}},
+		{"tr", "ve İstanbul'da", []string{"istanbul"}},
+	}
+	tested := []string{defaultName}
+	for _, tt := range tests {
+		tested = append(tested, tt.name)
+		if diff := cmp.Diff(tt.want, analysedBy(t, tt.name, tt.text)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	if diff := cmp.Diff(Analyzers(), tested); diff != "" {
+		t.Errorf("analyzers without a test (-have +tested):\n%s", diff)
+	}
+}
+
 // FuzzAnalyzer: any text gives valid, short terms, and the same ones again.
 func FuzzAnalyzer(f *testing.F) {
 	for _, s := range []string{"", "getHTTPResponse", "ภาษาไทย 한국어 日本", "\xff\xe0\xb8", "a\u0301\u0302", "ﾃﾞｰﾀ＿Ｘ", "’s 's", strings.Repeat("ก", 300)} {
-		f.Add(s)
+		f.Add(uint8(len(s)), s)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		terms := analysed(t, text)
+	names := Analyzers()
+	f.Fuzz(func(t *testing.T, which uint8, text string) {
+		name := names[int(which)%len(names)]
+		terms := analysedBy(t, name, text)
 		for _, term := range terms {
 			if !utf8.ValidString(term) || len(term) > maxTerm {
 				t.Errorf("term %q of %d bytes: want at most %d of valid UTF-8", term, len(term), maxTerm)
 			}
 		}
-		if diff := cmp.Diff(terms, analysed(t, text)); diff != "" {
+		if diff := cmp.Diff(terms, analysedBy(t, name, text)); diff != "" {
 			t.Errorf("analysed again, other terms:\n%s", diff)
 		}
 	})

@@ -1,16 +1,13 @@
 package lexical
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"sync"
 
 	"github.com/blevesearch/bleve/v2/analysis"
-	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -20,6 +17,11 @@ const (
 	// that many bytes, or different words, is not searched for.
 	maxQuery      = 64 << 10
 	maxQueryTerms = 1024
+
+	// A query of at most maxSingle characters, each alone, is taken for at most
+	// maxPairs pairs a character and folder.
+	maxSingle = 8
+	maxPairs  = 4096
 
 	ctxEvery = 4096 // postings between two looks at the context
 )
@@ -33,6 +35,8 @@ type searcher struct {
 	parts         []*part // those with documents
 	documents     int     // of all parts
 	averageLength float64 // tokens of a document
+	cache         cache
+	scratch       sync.Pool // of *scores
 
 	// Searches read memory that Close unmaps, so it waits for them.
 	mu     sync.RWMutex
@@ -52,23 +56,26 @@ func (s *searcher) Search(ctx context.Context, query string, k int, allow index.
 	if s.closed {
 		return nil, errClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	if s.documents == 0 || k < 1 {
 		return nil, nil
 	}
 	terms := s.terms(query)
 	if len(terms) == 0 {
-		return nil, nil
+		return nil, ctx.Err()
 	}
-	scores := make([]float64, s.documents)
+	scratch := s.scratch.Get().(*scores)
+	defer s.scratch.Put(scratch)
+	clear(scratch.byRow)
 	for _, t := range terms {
-		if err := s.score(ctx, t, scores); err != nil {
+		list, err := s.postings(ctx, t)
+		if err != nil {
 			return nil, fmt.Errorf("search keywords: %w", err)
 		}
+		for _, p := range list {
+			scratch.byRow[p.row] += t.count * p.weight
+		}
 	}
-	return top(scores, k, allow), nil
+	return scratch.top(k, allow), nil
 }
 
 // Close waits for running searches; later ones get an error.
@@ -81,7 +88,7 @@ func (s *searcher) Close() error {
 	s.closed = true
 	var err error
 	for _, p := range s.parts {
-		err = errors.Join(err, p.close())
+		err = errors.Join(err, p.segment.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("close keyword index: %w", err)
@@ -89,103 +96,92 @@ func (s *searcher) Close() error {
 	return nil
 }
 
-// term is a word of the query and how often it is there.
+// term is a word of the query and how often it is there. Where it is a single
+// character of a script that is indexed in pairs, it may stand for all pairs
+// with it.
 type term struct {
 	text  []byte
-	count float64
+	count float32
+	pairs bool
 }
 
-// terms returns the query's words in their order, each once.
+// terms returns the query's words in their order, each once. Single characters
+// stand for their pairs only in a query that has nothing else: elsewhere they
+// are particles.
 func (s *searcher) terms(query string) []term {
 	var terms []term
+	pairs := true
 	known := map[string]int{}
 	for _, token := range s.analyzer.Analyze(cut([]byte(query), maxQuery)) {
 		if len(token.Term) == 0 {
 			continue
 		}
+		pairs = pairs && token.Type == analysis.Single
 		if at, ok := known[string(token.Term)]; ok {
 			terms[at].count++
 		} else if len(terms) < maxQueryTerms {
 			known[string(token.Term)] = len(terms)
-			terms = append(terms, term{token.Term, 1})
+			terms = append(terms, term{text: token.Term, count: 1})
+		}
+	}
+	if pairs && len(terms) <= maxSingle {
+		for i := range terms {
+			terms[i].pairs = true
 		}
 	}
 	return terms
 }
 
-// score adds what one word gives to each document that has it.
-func (s *searcher) score(ctx context.Context, t term, scores []float64) (err error) {
-	postings := make([]bleveindex.TermFieldReader, len(s.parts))
-	defer func() {
-		for _, p := range postings {
-			if p != nil {
-				err = errors.Join(err, p.Close())
-			}
-		}
-	}()
-	have, all := 0.0, float64(s.documents)
-	for i, p := range s.parts {
-		if postings[i], err = p.reader.TermFieldReader(ctx, t.text, field, true, true, false); err != nil {
-			return err
-		}
-		have += float64(postings[i].Count())
-	}
-	idf := t.count * math.Log(1+(all-have+0.5)/(have+0.5))
-	for i, p := range s.parts {
-		if err := s.scorePart(ctx, p.rows, postings[i], idf, scores); err != nil {
-			return err
-		}
-	}
-	return nil
+// posting is what a word adds to the score of a row.
+type posting struct {
+	row    int32
+	weight float32
 }
 
-func (s *searcher) scorePart(ctx context.Context, rows []int32, postings bleveindex.TermFieldReader, idf float64, scores []float64) error {
+// postings returns a word's postings, from the cache if they are there.
+func (s *searcher) postings(ctx context.Context, t term) ([]posting, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	key := t.text
+	if t.pairs {
+		key = append([]byte{0xff}, t.text...) // in no word, as it is not UTF-8
+	}
+	if list, ok := s.cache.get(key); ok {
+		return list, nil
+	}
+	var found []occurrence
+	for _, p := range s.parts {
+		var err error
+		if t.pairs {
+			found, err = p.pairPostings(ctx, t.text, found)
+		} else {
+			found, err = p.postings(ctx, t.text, found)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	list := s.weigh(found)
+	s.cache.put(key, list)
+	return list, nil
+}
+
+// weigh returns what each occurrence of a word adds, if these are all.
+func (s *searcher) weigh(found []occurrence) []posting {
+	idf := s.idf(len(found))
 	k1, b := s.options.K1, s.options.B
-	var posting bleveindex.TermFieldDoc
-	for i := 0; ; i++ {
-		if i%ctxEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p, err := postings.Next(posting.Reset())
-		if err != nil || p == nil {
-			return err
-		}
-		number := p.ID.Value()
-		if number >= uint64(len(rows)) {
-			return fmt.Errorf("document %d of %d: the index is damaged, build it again", number, len(rows))
-		}
-		// bleve gives the length as 1/sqrt(length), in float32: exact when
-		// rounded, up to millions of tokens.
-		length := math.Round(1 / (p.Norm * p.Norm))
-		f := float64(p.Freq)
-		scores[rows[number]] += idf * f / (f + k1*(1-b+b*length/s.averageLength))
+	list := make([]posting, len(found))
+	for i, o := range found {
+		f := float64(o.count)
+		weight := idf * f / (f + k1*(1-b+b*float64(o.length)/s.averageLength))
+		list[i] = posting{o.row, float32(weight)}
 	}
+	return list
 }
 
-// top picks the k rows with the best scores above zero, ties by row. It
-// gathers up to 2k, then sorts and cuts. There is at least one score.
-func top(scores []float64, k int, allow index.Allow) []index.Match {
-	var found []index.Match
-	k = min(k, len(scores))
-	floor := 0.0
-	sortAndCut := func() {
-		slices.SortFunc(found, func(a, b index.Match) int {
-			return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Row, b.Row))
-		})
-		if len(found) >= k {
-			found = found[:k]
-			floor = found[k-1].Score
-		}
-	}
-	for row, score := range scores {
-		// Rows ascend, so one that equals the floor loses the tie.
-		if score <= floor || allow != nil && !allow(row) {
-			continue
-		}
-		if found = append(found, index.Match{Row: row, Score: score}); len(found) >= 2*k {
-			sortAndCut()
-		}
-	}
-	sortAndCut()
-	return found
+// idf is that of a word which so many documents have.
+func (s *searcher) idf(documents int) float64 {
+	n, all := float64(documents), float64(s.documents)
+	return math.Log(1 + (all-n+0.5)/(n+0.5))
 }

@@ -1,6 +1,7 @@
 package lexical
 
 import (
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 
@@ -32,14 +33,23 @@ func (identifiers) Filter(tokens analysis.TokenStream) analysis.TokenStream {
 
 // parts cuts a word at what is neither letter, digit, mark nor apostrophe,
 // between a small letter and a capital, and before the last capital of several
-// if small letters follow ("HTTPServer"). It leaves out parts of one character
-// or without a letter, and returns none for a word in one piece.
+// if small letters follow ("HTTPServer"). A part, or the word, that ends with
+// digits gives the letters before them, too ("BRCA1", BRCA). It leaves out
+// parts of one character or without a letter, and returns none for a word in
+// one piece.
 func parts(word []byte) [][]byte {
 	var found [][]byte
 	start := 0
-	add := func(end int) {
-		if part := word[start:end]; len(part) < len(word) && utf8.RuneCount(part) > 1 && hasLetter(part) {
+	keep := func(part []byte) {
+		if len(part) < len(word) && utf8.RuneCount(part) > 1 && hasLetter(part) {
 			found = append(found, part)
+		}
+	}
+	add := func(end int) {
+		part := word[start:end]
+		keep(part)
+		if letters := bytes.TrimRightFunc(part, unicode.IsDigit); len(letters) < len(part) {
+			keep(letters)
 		}
 	}
 	var last rune

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 )
 
-// stats is stats.json. Tokens is counted while indexing because bleve knows
-// only how many different words there are. The checksums (CRC-32C) are there
-// because bleve takes damaged files: it panics, or finds less in silence.
+// stats is stats.json. Tokens is counted while indexing because zap does not
+// keep the sum. The checksums (CRC-32C) are there because zap takes damaged
+// files: it panics, or finds less in silence.
 type stats struct {
 	Engine    string            `json:"engine"`
 	Documents int               `json:"documents"`
@@ -25,9 +25,12 @@ type stats struct {
 var errDamaged = errors.New("it is damaged: build the index again")
 
 // seal fills in the checksums and returns the bytes of stats.json.
-func (s *stats) seal(postings string) (_ []byte, err error) {
-	if s.Files, err = sumFiles(postings); err != nil {
-		return nil, err
+func (s *stats) seal(dir string) (_ []byte, err error) {
+	s.Files = map[string]uint32{}
+	if s.Documents > 0 {
+		if s.Files[postingsFile], err = sumFile(filepath.Join(dir, postingsFile)); err != nil {
+			return nil, err
+		}
 	}
 	if s.Sum, err = s.sum(); err != nil {
 		return nil, err
@@ -40,21 +43,6 @@ func (s stats) sum() (uint32, error) {
 	s.Sum = 0
 	b, err := json.Marshal(s)
 	return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)), err
-}
-
-// sumFiles returns the checksum of each file in a folder, which need not exist.
-func sumFiles(dir string) (map[string]uint32, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	sums := map[string]uint32{}
-	for _, entry := range entries {
-		if sums[entry.Name()], err = sumFile(filepath.Join(dir, entry.Name())); err != nil {
-			return nil, err
-		}
-	}
-	return sums, nil
 }
 
 func sumFile(path string) (uint32, error) {
@@ -70,7 +58,7 @@ func sumFile(path string) (uint32, error) {
 	return h.Sum32(), nil
 }
 
-// readStats reads stats.json and checks the files it speaks of.
+// readStats reads stats.json and checks the postings.
 func readStats(dir, engine string) (stats, error) {
 	path := filepath.Join(dir, statsFile)
 	b, err := os.ReadFile(path)
@@ -85,7 +73,7 @@ func readStats(dir, engine string) (stats, error) {
 		return stats{}, fmt.Errorf("%s is of engine %q, not %q: build the index again", path, s.Engine, engine)
 	}
 	for name, want := range s.Files {
-		path := filepath.Join(dir, postingsFolder, name)
+		path := s.path(dir, name)
 		got, err := sumFile(path)
 		if err == nil && got != want {
 			err = errDamaged
@@ -95,6 +83,14 @@ func readStats(dir, engine string) (stats, error) {
 		}
 	}
 	return s, nil
+}
+
+// path is where a file of the stats lies.
+func (s stats) path(dir, name string) string {
+	if name == postingsFile {
+		return filepath.Join(dir, name)
+	}
+	return filepath.Join(dir, oldFolder, name)
 }
 
 // parseStats takes only the very bytes that seal makes.
@@ -110,6 +106,11 @@ func parseStats(b []byte) (stats, error) {
 	sum, err := s.sum()
 	if err != nil || sum != s.Sum || !bytes.Equal(b, append(again, '\n')) || s.Documents < 0 || s.Tokens < 0 {
 		return stats{}, errDamaged
+	}
+	for name := range s.Files {
+		if name != filepath.Base(name) {
+			return stats{}, errDamaged
+		}
 	}
 	return s, nil
 }

@@ -1,0 +1,34 @@
+package lexical
+
+import (
+	"context"
+	"fmt"
+)
+
+// A chunk that has every word of the query without end would score the sum of
+// the words' idf; what fits well reaches about fitting of that. A query of few
+// or common words says little about what it wants, however well they are met:
+// doubt, about the idf of a rare word, keeps it from looking sure. Both are
+// measured (ADR 6).
+const (
+	fitting = .6
+	doubt   = 5
+)
+
+// Ceiling is a score that next to no chunk exceeds for this query.
+func (s *searcher) Ceiling(ctx context.Context, query string) (float64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return 0, errClosed
+	}
+	sum := 0.0
+	for _, t := range s.terms(query) {
+		list, err := s.postings(ctx, t)
+		if err != nil {
+			return 0, fmt.Errorf("search keywords: %w", err)
+		}
+		sum += float64(t.count) * s.idf(len(list))
+	}
+	return fitting*sum + doubt, nil
+}
