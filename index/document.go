@@ -17,6 +17,16 @@ type Document struct {
 	Title string         // "" if there is none
 	Text  string         // UTF-8
 	Meta  map[string]any // JSON values; may be nil
+	Marks []Mark         // in the order of Start; may be nil
+}
+
+// Mark is what is known of a document's text from a character on, up to the
+// next mark: the page, the heading that it stands under. It is whole: nothing
+// of the mark before holds on. A chunk has the metadata of the last mark at or
+// before its start, over the document's own.
+type Mark struct {
+	Start int            // in characters (code points) of the text
+	Meta  map[string]any // JSON values
 }
 
 // Chunk is one indexed piece of a document's text.

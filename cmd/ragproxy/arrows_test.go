@@ -18,8 +18,12 @@ var arrows = map[string]map[string]string{
 	"index/embed":        {"index": "implements Embedder's contract"},
 	"index/embed/minilm": {"internal/simd": "its loops"},
 	"index/lexical":      {"index": "implements KeywordEngine"},
-	"index/load":         {"index": "makes documents"},
-	"index/split":        {"index": "makes pieces"},
+	"index/load": {
+		"index":             "makes documents",
+		"index/load/pdfium": "reads PDF",
+	},
+	"index/load/pdfium": {},
+	"index/split":       {"index": "makes pieces"},
 	"index/vector": {
 		"index":         "implements VectorEngine",
 		"internal/simd": "its loops",

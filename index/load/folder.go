@@ -40,6 +40,8 @@ func newFolder(source string, opts Options) (*folder, error) {
 
 func (f *folder) Load(ctx context.Context) iter.Seq2[index.Document, error] {
 	return func(yield func(index.Document, error) bool) {
+		opts, end := f.opts.begin(ctx)
+		defer end()
 		root, err := os.OpenRoot(f.source)
 		if err != nil {
 			in := f.input(".")
@@ -47,7 +49,7 @@ func (f *folder) Load(ctx context.Context) iter.Seq2[index.Document, error] {
 			return
 		}
 		defer root.Close()
-		w := walk{folder: f, ctx: ctx, root: root, ignores: f.ignoresAbove(), yield: yield}
+		w := walk{folder: f, opts: opts, ctx: ctx, root: root, ignores: f.ignoresAbove(), yield: yield}
 		// Every error is yielded where it comes up.
 		_ = fs.WalkDir(root.FS(), ".", w.visit)
 	}
@@ -65,6 +67,7 @@ func (f *folder) input(name string) input {
 // walk is one walk over a folder.
 type walk struct {
 	*folder
+	opts    Options // of this Load
 	ctx     context.Context
 	root    *os.Root
 	ignores ignores
@@ -163,8 +166,8 @@ func (w *walk) load(in input, name string) bool {
 	defer body.Close()
 	in.body = body
 	blank, more := drain(w.ctx, f, in, w.opts, w.yield)
-	if blank {
-		w.opts.Skipped(in.url, errNoText.Error())
+	if blank != nil {
+		w.opts.Skipped(in.url, blank.Error())
 	}
 	return more
 }

@@ -24,13 +24,14 @@ func globClass(pattern string) (string, int) {
 			i++
 			break
 		}
-		if strings.HasPrefix(pattern[i:], "[:") {
-			if end := strings.Index(pattern[i:], ":]"); end >= 0 {
-				if !posixClass(pattern[i+2 : i+end]) {
+		if rest, ok := strings.CutPrefix(pattern[i:], "[:"); ok {
+			end := strings.IndexByte(rest, ']')
+			if end > 0 && rest[end-1] == ':' { // else the bracket is a character like any other
+				if !posixClass(rest[:end-1]) {
 					return "", 0
 				}
-				e.WriteString(pattern[i : i+end+2])
-				i += end + 2
+				e.WriteString("[:" + rest[:end+1])
+				i += 2 + end + 1
 				continue
 			}
 		}

@@ -95,6 +95,7 @@ func TestIgnoreAbove(t *testing.T) {
 }
 
 func FuzzIgnore(f *testing.F) {
+	f.Add("\n[[:]:", "\xc4")
 	f.Add("*.md\n!b/\n# c\n\\#d\na/**/b\n[a-z[:digit:]\\]]*\n", "a/b.md")
 	f.Add("\\\n[\n[]\n[^\n**/*\xff\n[\xff-\xfe]\r\n***", "\xff")
 	f.Add(strings.Repeat("*a", 50), strings.Repeat("a", 200))

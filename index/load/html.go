@@ -1,7 +1,8 @@
 package load
 
 import (
-	"bytes"
+	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,9 +13,10 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 )
 
-// loadHTML takes the elements with the classes of the options, or else the
-// main content. The title is the page's, or the file's name.
-func loadHTML(in input, opts Options) (index.Document, error) {
+// loadHTML takes the elements with the classes of the options or those that
+// their selector takes, or else the main content. The title is the page's, or
+// the file's name; the marks are the path of headings.
+func loadHTML(_ context.Context, in input, opts Options) (index.Document, error) {
 	body, err := readAll(in.body, opts.MaxBytes)
 	if err != nil {
 		return index.Document{}, err
@@ -24,41 +26,84 @@ func loadHTML(in input, opts Options) (index.Document, error) {
 		return index.Document{}, err
 	}
 	// A stray NUL in a page does no harm (browsers drop it too).
-	if bytes.IndexByte([]byte(page), 0) >= 0 && !strings.HasPrefix(http.DetectContentType(body), "text/") {
+	if strings.Contains(page, "\x00") && !strings.HasPrefix(http.DetectContentType(body), "text/") {
 		return index.Document{}, errBinary
 	}
-	doc := index.Document{ID: in.id, URL: in.url, Title: pageTitle(page)}
-	if doc.Title == "" {
-		doc.Title = in.name
+	page = clean(page)
+	p := pageProperties(page)
+	doc := in.titled(p.title, p.meta())
+	var headings []heading
+	if doc.Text, headings, err = pageText(page, in.url, opts); err != nil {
+		return index.Document{}, err
 	}
-	if len(opts.Classes) == 0 {
-		address, _ := url.Parse(in.url)
-		doc.Text = mainText(page, address)
-		return doc, nil
-	}
-	text, found := classText(page, opts.Classes)
-	if !found {
-		return index.Document{}, fmt.Errorf("no element has the class %s", strings.Join(opts.Classes, " or "))
-	}
-	doc.Text = text
+	doc.Marks = headingMarks(doc.Text, headings)
 	return doc, nil
 }
 
-// pageTitle is the text of the first <title>, "" if there is none.
-func pageTitle(page string) string {
-	z := html.NewTokenizer(strings.NewReader(page))
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
-			return ""
-		case html.StartTagToken:
-			if name, _ := z.TagName(); string(name) != "title" {
-				continue
-			}
-			if z.Next() == html.TextToken {
-				return collapse(string(z.Text()))
-			}
-			return ""
+// pageText is the part of a page that the options ask for.
+func pageText(page, address string, opts Options) (string, []heading, error) {
+	if len(opts.Classes) > 0 {
+		text, headings, found := classText(page, opts.Classes)
+		if !found {
+			return "", nil, fmt.Errorf("no element has the class %s", strings.Join(opts.Classes, " or "))
 		}
+		return text, headings, nil
+	}
+	if opts.Select != "" {
+		return selectText(page, opts.Select)
+	}
+	base, _ := url.Parse(address)
+	text, headings := mainText(page, base)
+	return text, headings, nil
+}
+
+// pageProperties are the text of the first <title>, and the author and the
+// date that <meta> elements say before the body begins.
+func pageProperties(page string) properties {
+	var p properties
+	z := html.NewTokenizer(strings.NewReader(page))
+	for head := true; head || p.title == ""; {
+		token := z.Next()
+		if token == html.ErrorToken {
+			break
+		}
+		if token != html.StartTagToken && token != html.SelfClosingTagToken {
+			continue
+		}
+		switch tag, _ := z.TagName(); string(tag) {
+		case "body":
+			head = false
+		case "meta":
+			if head {
+				p.metaElement(z)
+			}
+		case "title":
+			if p.title == "" && token == html.StartTagToken && z.Next() == html.TextToken {
+				p.title = collapse(string(z.Text()))
+			}
+			head = head && p.title != ""
+		}
+	}
+	return p
+}
+
+// metaElement takes what a <meta> says under one of the names in use.
+func (p *properties) metaElement(z *html.Tokenizer) {
+	name, content := "", ""
+	for more := true; more; {
+		var key, value []byte
+		key, value, more = z.TagAttr()
+		switch string(key) {
+		case "name", "property", "itemprop":
+			name = strings.ToLower(string(value))
+		case "content":
+			content = collapse(string(value))
+		}
+	}
+	switch name {
+	case "author", "article:author", "dc.creator", "dcterms.creator", "citation_author":
+		p.author = cmp.Or(p.author, content)
+	case "date", "article:published_time", "datepublished", "dc.date", "dcterms.date", "dcterms.created", "citation_publication_date":
+		p.date = cmp.Or(p.date, content)
 	}
 }

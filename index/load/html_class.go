@@ -21,7 +21,7 @@ import (
 // that is BeautifulSoup(page, "html.parser").get_text() of bs4 4.15, which
 // knows nothing of HTML's rules of what may be where: a tag that is never
 // closed lasts until one around it is.
-func classText(page string, classes []string) (text string, found bool) {
+func classText(page string, classes []string) (text string, headings []heading, found bool) {
 	w := classWalk{classes: classes, open: map[string]int{}, closed: map[string]int{}}
 	z := xhtml.NewTokenizer(strings.NewReader(page))
 	z.AllowCDATA(true)
@@ -31,7 +31,7 @@ func classText(page string, classes []string) (text string, found bool) {
 		switch token {
 		case xhtml.ErrorToken:
 			w.flush()
-			return w.text.String(), w.found
+			return w.text.String(), w.headings, w.found
 		case xhtml.TextToken:
 			if section, ok := bytes.CutPrefix(z.Raw(), []byte("<![CDATA[")); ok && !rawText {
 				w.cdata(bytes.TrimSuffix(section, []byte("]]>")))
@@ -87,6 +87,8 @@ type classWalk struct {
 	closed  map[string]int // void elements whose end tag means nothing
 	run     strings.Builder
 	text    strings.Builder
+
+	headings []heading
 }
 
 func (w *classWalk) start(name, class string, selfClosed bool) {
@@ -122,6 +124,9 @@ func (w *classWalk) push(name string) {
 	w.open[name]++
 	w.silent += silent(name)
 	w.verbal += verbal(name)
+	if level := headingLevel(name); level > 0 && len(w.headings) < maxMarks {
+		w.headings = append(w.headings, heading{start: w.text.Len(), level: level})
+	}
 }
 
 func (w *classWalk) pop() string {
@@ -130,6 +135,9 @@ func (w *classWalk) pop() string {
 	w.open[name]--
 	w.silent -= silent(name)
 	w.verbal -= verbal(name)
+	if last := len(w.headings) - 1; last >= 0 && headingLevel(name) > 0 && w.headings[last].end == 0 {
+		w.headings[last].end = w.text.Len()
+	}
 	return name
 }
 

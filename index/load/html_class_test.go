@@ -28,7 +28,7 @@ func TestClassTextGolden(t *testing.T) {
 	cases, wrong := 0, 0
 	for c := range goldenLines(t, name) {
 		cases++
-		got, found := classText(c.Page, postClasses)
+		got, _, found := classText(c.Page, postClasses)
 		if found == c.Found && got == c.Text {
 			continue
 		}
@@ -82,7 +82,7 @@ func TestClassTextRealPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _ := classText(string(page), postClasses)
+	got, _, _ := classText(string(page), postClasses)
 	sum := sha256.Sum256([]byte(got))
 	const want = "2666adba25c1f550fa1287379d4d0939c34abf74b9ba8cdeb5c1c205126bbb12"
 	if hex.EncodeToString(sum[:]) != want || utf8.RuneCountInString(got) != 43047 {
@@ -96,7 +96,7 @@ func FuzzClassText(f *testing.F) {
 	}
 	f.Add("<div class=post-content>&#99999999999999;&#x;&;<![CDATA[<br></br><p a/>")
 	f.Fuzz(func(t *testing.T, page string) {
-		text, found := classText(page, postClasses)
+		text, _, found := classText(page, postClasses)
 		if !found && text != "" {
 			t.Errorf("got text %q without an element", text)
 		}
@@ -119,7 +119,7 @@ func TestClassTextHostile(t *testing.T) {
 		"ampersands": "<p class=post-title>" + strings.Repeat("&", n) + strings.Repeat("&#", n) + "deep",
 		"voids":      "<p class=post-title>" + strings.Repeat("<br>", n) + strings.Repeat("</br>", n) + "deep",
 	} {
-		if text, _ := classText(page, postClasses); !strings.HasSuffix(text, "deep") {
+		if text, _, _ := classText(page, postClasses); !strings.HasSuffix(text, "deep") {
 			t.Errorf("%s: got text without its end", name)
 		}
 	}

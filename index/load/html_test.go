@@ -16,7 +16,7 @@ func TestLoadHTML(t *testing.T) {
 	}
 	load := func(page string, opts Options) (title, text, failure string) {
 		t.Helper()
-		doc, err := loadHTML(input{id: "x.html", url: "x.html", name: "x.html", body: strings.NewReader(page)}, opts.withDefaults())
+		doc, err := loadHTML(t.Context(), input{id: "x.html", url: "x.html", name: "x.html", body: strings.NewReader(page)}, opts.withDefaults())
 		if err != nil {
 			return "", "", err.Error()
 		}
@@ -60,7 +60,7 @@ func TestPageTitle(t *testing.T) {
 		"<title>never closed":                    "never closed",
 		"<p>none":                                "",
 	} {
-		if got := pageTitle(page); got != want {
+		if got := pageProperties(page).title; got != want {
 			t.Errorf("%s: got %q, want %q", page, got, want)
 		}
 	}
@@ -81,11 +81,13 @@ func TestBlockText(t *testing.T) {
 		{"<nav>menu</nav>text<footer>foot</footer><aside>aside", "text"},
 		{"", ""},
 	} {
-		if got := strings.TrimSpace(blockText(test.page, true)); got != test.want && got != strings.TrimSpace(test.want) {
+		text, _ := blockText(test.page, true)
+		if got := strings.TrimSpace(text); got != test.want && got != strings.TrimSpace(test.want) {
 			t.Errorf("%s: got %q, want %q", test.page, got, test.want)
 		}
 	}
-	if got, want := blockText("<nav>menu</nav><p>text", false), "menu\n\ntext"; got != want {
+	got, _ := blockText("<nav>menu</nav><p>text", false)
+	if want := "menu\n\ntext"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -96,7 +98,7 @@ func TestMainText(t *testing.T) {
 	page := "<html><head><title>Tides</title></head><body><ul class=menu><li><a href=/a>Home</a></li><li><a href=/b>Shop</a></li></ul>" +
 		"<div id=sidebar class=sidebar><a href=/x>Subscribe now</a></div><article><h1>Tides</h1>" + body +
 		"<pre>for {\n\twait()\n}</pre></article><div class=comments><a href=/y>Reply to this</a></div></body></html>"
-	got := mainText(page, nil)
+	got, _ := mainText(page, nil)
 	if !strings.HasPrefix(got, "Tides\n\nThe tide") && !strings.HasPrefix(got, "The tide") {
 		t.Errorf("got text that begins %q, want the article", got[:min(60, len(got))])
 	}
@@ -119,7 +121,8 @@ func TestMainTextFallback(t *testing.T) {
 		{"nothing", "<body><script>x()</script>", ""},
 		{"no markup", "just text", "just text"},
 	} {
-		if diff := cmp.Diff(test.want, strings.TrimSpace(mainText(test.page, nil))); diff != "" {
+		text, _ := mainText(test.page, nil)
+		if diff := cmp.Diff(test.want, strings.TrimSpace(text)); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", test.name, diff)
 		}
 	}
@@ -134,7 +137,7 @@ func TestMainTextHostile(t *testing.T) {
 		"formatting":    strings.Repeat("<a><b><i>x", 5_000) + "deep",
 		"hidden":        strings.Repeat("<nav>", 100_000) + strings.Repeat("</aside>", 100_000) + "deep",
 	} {
-		if got := mainText(page, nil); !strings.HasSuffix(got, "deep") {
+		if got, _ := mainText(page, nil); !strings.HasSuffix(got, "deep") {
 			t.Errorf("%s: got text without its end", name)
 		}
 	}
@@ -152,13 +155,14 @@ func FuzzMainText(f *testing.F) {
 		if len(page) > 64<<10 {
 			return
 		}
-		text := mainText(page, nil)
+		text, headings := mainText(page, nil)
+		headingMarks(text, headings)
 		if utf8.ValidString(page) && !utf8.ValidString(text) {
 			t.Errorf("got %q, want valid UTF-8", text)
 		}
-		if strings.TrimSpace(blockText(page, false)) != "" && strings.TrimSpace(text) == "" {
-			t.Errorf("got no text, want %q", blockText(page, false))
+		if whole, _ := blockText(page, false); strings.TrimSpace(whole) != "" && strings.TrimSpace(text) == "" {
+			t.Errorf("got no text, want %q", whole)
 		}
-		pageTitle(page)
+		pageProperties(page)
 	})
 }

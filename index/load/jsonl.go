@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type record struct {
 // line that cannot be read, or has an id that came before in the same input,
 // is an error naming the line. Numbers in metadata become json.Number, so that
 // big ones keep their digits.
-func loadJSONL(in input, opts Options) iter.Seq2[index.Document, error] {
+func loadJSONL(_ context.Context, in input, opts Options) iter.Seq2[index.Document, error] {
 	return func(yield func(index.Document, error) bool) {
 		seen := map[string]int{} // id: line
 		lines := newLineReader(in.body, opts.MaxBytes)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func results(seq func(func(index.Document, error) bool)) (docs []index.Document,
 }
 
 func jsonlResults(text string, opts Options) ([]index.Document, []string) {
-	return results(loadJSONL(input{id: "c.jsonl", url: "d/c.jsonl", body: strings.NewReader(text)}, opts.withDefaults()))
+	return results(loadJSONL(context.Background(), input{id: "c.jsonl", url: "d/c.jsonl", body: strings.NewReader(text)}, opts.withDefaults()))
 }
 
 func TestLoadJSONL(t *testing.T) {
@@ -100,7 +101,7 @@ func TestLoadJSONLBinary(t *testing.T) {
 // A disk that fails ends the file, with one error.
 func TestLoadJSONLReadError(t *testing.T) {
 	body := io.MultiReader(strings.NewReader("{\"text\":\"x\"}\n"), iotest.ErrReader(errors.New("bad disk")))
-	docs, failures := results(loadJSONL(input{id: "c", body: body}, Options{}.withDefaults()))
+	docs, failures := results(loadJSONL(t.Context(), input{id: "c", body: body}, Options{}.withDefaults()))
 	if diff := cmp.Diff([]string{"c#2: line 2: read: bad disk"}, failures); diff != "" || len(docs) != 1 {
 		t.Errorf("got %d documents, want 1; errors (-want +got)\n%s", len(docs), diff)
 	}
@@ -112,7 +113,7 @@ func FuzzJSONL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		seen := map[string]bool{}
 		n := 0
-		for doc, err := range loadJSONL(input{id: "f", body: strings.NewReader(string(data))}, Options{MaxBytes: 1000}.withDefaults()) {
+		for doc, err := range loadJSONL(t.Context(), input{id: "f", body: strings.NewReader(string(data))}, Options{MaxBytes: 1000}.withDefaults()) {
 			if n++; doc.ID == "" {
 				t.Errorf("got a document without id (error %v)", err)
 			}

@@ -7,11 +7,10 @@
 //	for doc, err := range loader.Load(ctx) { ... }
 //
 // The formats are the table in load.go, one file each; folder.go walks
-// folders, web.go fetches pages.
+// folders, web.go fetches pages and crawl.go follows their links.
 package load
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +21,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -37,63 +35,31 @@ type Loader interface {
 	Load(ctx context.Context) iter.Seq2[index.Document, error]
 }
 
-// Options are the settings of all loaders; the zero value is ready to use.
-type Options struct {
-	// Classes keeps of HTML only the elements whose class attribute is one of
-	// these; without it the page's main content is taken.
-	Classes []string
-	// AllowPrivate lets URLs reach loopback and private addresses.
-	AllowPrivate bool
-	// AllowAddresses are "ip:port" that URLs may reach in any case.
-	AllowAddresses []string
-	// Timeout is for one URL from dialing to the last byte; 0 is 5s.
-	Timeout time.Duration
-	// MaxBytes is the most that one file or response, or one line of a .jsonl
-	// file, may hold; 0 is 64 MiB.
-	MaxBytes int64
-	// UserAgent is sent with every request; "" is "ragproxy".
-	UserAgent string
-	// Stdin is read for the source "-"; nil is os.Stdin.
-	Stdin io.Reader
-	// Skipped is called for every file and folder that a folder walk passes
-	// over, and every line of a .jsonl file that has no text. May be nil.
-	Skipped func(path, reason string)
-}
-
-func (o Options) withDefaults() Options {
-	if o.Timeout <= 0 {
-		o.Timeout = 5 * time.Second
-	}
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = 64 << 20
-	}
-	if o.UserAgent == "" {
-		o.UserAgent = "ragproxy"
-	}
-	if o.Stdin == nil {
-		o.Stdin = os.Stdin
-	}
-	if o.Skipped == nil {
-		o.Skipped = func(string, string) {}
-	}
-	return o
-}
-
 // format is one kind of content. load yields the documents of an input; a
 // document that it yields may be blank.
 type format struct {
 	name       string
 	extensions []string
-	load       func(input, Options) iter.Seq2[index.Document, error]
+	types      []string // MIME types that say so without doubt
+	load       func(context.Context, input, Options) iter.Seq2[index.Document, error]
 }
 
 // formats is the table of what can be loaded.
 func formats() []format {
+	const office = "application/vnd.openxmlformats-officedocument."
 	return []format{
-		{"html", []string{".html", ".htm", ".xhtml"}, single(loadHTML)},
-		{"markdown", []string{".md", ".markdown", ".mdx"}, single(loadMarkdown)},
-		{"jsonl", []string{".jsonl", ".ndjson"}, loadJSONL},
-		{"text", textExtensions(), single(loadText)},
+		{"html", []string{".html", ".htm", ".xhtml"}, []string{"text/html", "application/xhtml+xml"}, single(loadHTML)},
+		{"markdown", []string{".md", ".markdown", ".mdx"}, []string{"text/markdown", "text/x-markdown"}, single(loadMarkdown)},
+		{"pdf", []string{".pdf"}, []string{"application/pdf", "application/x-pdf"}, single(loadPDF)},
+		{"docx", []string{".docx", ".docm"}, []string{office + "wordprocessingml.document"}, single(loadDOCX)},
+		{"pptx", []string{".pptx", ".pptm"}, []string{office + "presentationml.presentation"}, single(loadPPTX)},
+		{"xlsx", []string{".xlsx", ".xlsm"}, []string{office + "spreadsheetml.sheet"}, single(loadXLSX)},
+		{"odt", []string{".odt"}, []string{"application/vnd.oasis.opendocument.text"}, single(loadODT)},
+		{"epub", []string{".epub"}, []string{"application/epub+zip"}, single(loadEPUB)},
+		{"csv", []string{".csv", ".tsv"}, []string{"text/csv", "text/tab-separated-values"}, loadCSV},
+		{"jsonl", []string{".jsonl", ".ndjson"}, []string{"application/jsonl", "application/x-jsonl", "application/jsonlines",
+			"application/x-jsonlines", "application/json-lines", "application/ndjson", "application/x-ndjson"}, loadJSONL},
+		{"text", textExtensions(), nil, single(loadText)},
 	}
 }
 
@@ -108,35 +74,19 @@ func formatByExtension(name string) (format, bool) {
 	return format{}, false
 }
 
+// formatByType finds the format of a MIME type.
+func formatByType(kind string) (format, bool) {
+	for _, f := range formats() {
+		if slices.Contains(f.types, kind) {
+			return f, true
+		}
+	}
+	return format{}, false
+}
+
 func formatByName(name string) format {
 	all := formats()
 	return all[slices.IndexFunc(all, func(f format) bool { return f.name == name })]
-}
-
-// input is one file or response.
-type input struct {
-	id, url string
-	name    string // the file's name, the title of what has no other; "" for a page
-	charset string // a Content-Type, "" if unknown
-	body    io.Reader
-}
-
-func (in input) document() index.Document { return index.Document{ID: in.id, URL: in.url} }
-
-// failed names the input in an error.
-func (in input) failed(err error) error { return fmt.Errorf("load %s: %w", cmp.Or(in.url, in.id), err) }
-
-// single makes a format of a function that makes one document of an input.
-func single(load func(input, Options) (index.Document, error)) func(input, Options) iter.Seq2[index.Document, error] {
-	return func(in input, opts Options) iter.Seq2[index.Document, error] {
-		return func(yield func(index.Document, error) bool) {
-			doc, err := load(in, opts)
-			if err != nil {
-				doc = in.document()
-			}
-			yield(doc, err)
-		}
-	}
 }
 
 // Open returns the loader of a source: an http or https URL, "-" for text on
@@ -144,6 +94,9 @@ func single(load func(input, Options) (index.Document, error)) func(input, Optio
 // missing file or an unknown extension is an error that says what there is.
 func Open(source string, opts Options) (Loader, error) {
 	opts = opts.withDefaults()
+	if opts.Select != "" && len(opts.Classes) > 0 {
+		return nil, errors.New("open source: classes and a selector exclude each other: give one of them")
+	}
 	lower := strings.ToLower(source)
 	switch {
 	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
@@ -178,57 +131,10 @@ func supported() string {
 	return strings.Join(all, " ")
 }
 
-// file loads one file, or standard input.
-type file struct {
-	id, url, name string
-	format        format
-	opts          Options
-	open          func() (io.ReadCloser, error)
-}
-
-func (f *file) Load(ctx context.Context) iter.Seq2[index.Document, error] {
-	return func(yield func(index.Document, error) bool) {
-		in := input{id: f.id, url: f.url, name: f.name}
-		body, err := f.open()
-		if err != nil {
-			yield(in.document(), in.failed(err))
-			return
-		}
-		defer body.Close()
-		in.body = body
-		if blank, _ := drain(ctx, f.format, in, f.opts, yield); blank {
-			yield(in.document(), in.failed(errNoText))
-		}
+func formatNames() string {
+	var all []string
+	for _, f := range formats() {
+		all = append(all, f.name)
 	}
-}
-
-var errNoText = errors.New("no text")
-
-// drain yields an input's documents, cleaned. blank says that there was none
-// with text, and no error; more is what the last yield said.
-func drain(ctx context.Context, f format, in input, opts Options, yield func(index.Document, error) bool) (blank, more bool) {
-	blank = true
-	for doc, err := range f.load(in, opts) {
-		if ctx.Err() != nil {
-			yield(in.document(), in.failed(ctx.Err()))
-			return false, false
-		}
-		if err != nil {
-			err = in.failed(err)
-		}
-		doc.ID, doc.URL, doc.Title, doc.Text = clean(doc.ID), clean(doc.URL), clean(doc.Title), clean(doc.Text)
-		if err == nil && strings.TrimSpace(doc.Text) == "" {
-			continue
-		}
-		blank = false
-		if !yield(doc, err) {
-			return false, false
-		}
-	}
-	return blank, true
-}
-
-// clean makes text what a document may hold: valid UTF-8 without NUL.
-func clean(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	return strings.Join(all, ", ")
 }

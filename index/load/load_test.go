@@ -71,7 +71,7 @@ func TestLoadFiles(t *testing.T) {
 		want     []index.Document
 		failures []string
 	}{
-		{source: "d/a.md", want: []index.Document{{ID: "a.md", URL: "d/a.md", Title: "A", Text: "# A\ntext"}}},
+		{source: "d/a.md", want: []index.Document{{ID: "a.md", URL: "d/a.md", Title: "A", Text: "# A\ntext", Marks: []index.Mark{{Meta: map[string]any{"heading": "A"}}}}}},
 		{source: "./d/../d/b.HTML", want: []index.Document{{ID: "b.HTML", URL: "d/b.HTML", Title: "B", Text: "one"}}},
 		{source: "d/c.txt", want: []index.Document{{ID: "c.txt", URL: "d/c.txt", Title: "c.txt", Text: "naïve café"}}},
 		{source: "d/d.go", want: []index.Document{{ID: "d.go", URL: "d/d.go", Title: "d.go", Text: "package d\n"}}},

@@ -1,100 +1,54 @@
 package load
 
 import (
+	"context"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/ragproxy/ragproxy/index"
 )
 
-// loadMarkdown takes the Markdown source less its front matter. The title is
-// that of the front matter, the first heading, or the file's name.
-func loadMarkdown(in input, opts Options) (index.Document, error) {
+// loadMarkdown takes the Markdown source less its front matter, whose entries
+// become metadata. The title is that of the front matter, the first heading, or
+// the file's name; the marks are the path of headings.
+func loadMarkdown(_ context.Context, in input, opts Options) (index.Document, error) {
 	source, err := readText(in, opts)
 	if err != nil {
 		return index.Document{}, err
 	}
-	title, text := cutFrontMatter(source)
-	if title == "" {
-		title = firstHeading(text)
+	meta, text := cutFrontMatter(source)
+	title, _ := meta["title"].(string)
+	delete(meta, "title")
+	if len(meta) == 0 {
+		meta = nil
 	}
-	if title == "" {
-		title = in.name
-	}
-	return index.Document{ID: in.id, URL: in.url, Title: title, Text: text}, nil
-}
-
-// frontMatterEntry is a line that a YAML or TOML mapping may begin with.
-var frontMatterEntry = regexp.MustCompile(`^["']?[\w.-]+["']?\s*[:=](\s|$)|^\[`)
-
-// cutFrontMatter takes YAML between --- lines or TOML between +++ lines off
-// the head of a Markdown source. What is no mapping (a text between two
-// rules) stays. The mapping is read a line at a time and not by a parser:
-// a title with a bare colon in it is common, and no YAML.
-func cutFrontMatter(source string) (title, rest string) {
-	first, body, _ := strings.Cut(source, "\n")
-	fence := strings.TrimRight(first, " \t\r")
-	if fence != "---" && fence != "+++" {
-		return "", source
-	}
-	mapping := false
-	for len(body) > 0 {
-		line, after, _ := strings.Cut(body, "\n")
-		body = after
-		line = strings.TrimRight(line, " \t\r")
-		switch {
-		case line == fence, fence == "---" && line == "...":
-			if !mapping {
-				return "", source
-			}
-			return title, body
-		case line == "", strings.HasPrefix(line, "#"):
-		case !mapping && !frontMatterEntry.MatchString(line):
-			return "", source
-		default:
-			mapping = true
-			if value, ok := titleEntry(line); ok && title == "" {
-				title = value
-			}
+	headings := markdownHeadings(text)
+	doc := in.titled("", meta)
+	doc.Text, doc.Marks = text, headingMarks(text, headings)
+	for _, h := range headings {
+		if title == "" {
+			title = collapse(text[h.start:h.end])
 		}
 	}
-	return "", source // no closing fence
-}
-
-// titleEntry is the value of a `title: value` or `title = "value"` line.
-func titleEntry(line string) (string, bool) {
-	i := strings.IndexAny(line, ":=")
-	if i < 0 || !strings.EqualFold(strings.Trim(strings.TrimSpace(line[:i]), `"'`), "title") || line[0] == ' ' {
-		return "", false
+	if title != "" {
+		doc.Title = title
 	}
-	value := strings.TrimSpace(line[i+1:])
-	if strings.HasPrefix(value, `"`) {
-		if quoted, err := strconv.QuotedPrefix(value); err == nil {
-			value, err = strconv.Unquote(quoted)
-			return collapse(value), err == nil
-		}
-	}
-	if rest, ok := strings.CutPrefix(value, "'"); ok {
-		if end := strings.LastIndexByte(rest, '\''); end >= 0 {
-			return collapse(strings.ReplaceAll(rest[:end], "''", "'")), true
-		}
-	}
-	value, _, _ = strings.Cut(value, " #")
-	switch strings.TrimSpace(value) {
-	case ">", ">-", "|", "|-": // the value follows in indented lines: rare
-		return "", false
-	}
-	return collapse(value), true
+	return doc, nil
 }
 
 // atxHeading is "# text" with up to three spaces before and any # behind.
-var atxHeading = regexp.MustCompile(`^ {0,3}#{1,6}[ \t]+(.*?)[ \t]*(?:[ \t]#+)?[ \t]*$`)
+var atxHeading = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*(?:[ \t]#+)?[ \t]*$`)
 
-// firstHeading is the text of the first heading outside of fenced code.
-func firstHeading(text string) string {
-	fence, previous := "", ""
+// markdownHeadings finds the headings outside of fenced code.
+func markdownHeadings(text string) []heading {
+	var all []heading
+	fence := ""
+	previous := heading{}       // the line before, if it may be a heading by the line below it
+	apart, blank := false, true // that line stands below an empty one; this one does
+	at := 0
 	for line := range strings.Lines(text) {
+		start := at
+		at += len(line)
 		line = strings.TrimRight(line, "\r\n")
 		bare := strings.TrimLeft(line, " ")
 		switch {
@@ -104,18 +58,44 @@ func firstHeading(text string) string {
 			}
 			continue
 		case strings.HasPrefix(bare, "```"), strings.HasPrefix(bare, "~~~"):
-			fence = bare[:3]
+			fence, previous = bare[:3], heading{}
 			continue
 		}
-		if m := atxHeading.FindStringSubmatch(line); m != nil && m[1] != "" {
-			return collapse(m[1])
+		if len(all) == maxMarks {
+			break
 		}
-		if previous != "" && bare != "" && strings.Trim(bare, "=") == "" {
-			return previous
+		if strings.HasPrefix(bare, "#") {
+			if m := atxHeading.FindStringSubmatchIndex(line); m != nil && m[4] < m[5] {
+				all = append(all, heading{start: start + m[4], end: start + m[5], lead: m[4], level: m[3] - m[2]})
+			}
+			previous, blank = heading{}, true
+			continue
 		}
-		previous = collapse(line)
+		if level := underline(bare); level > 0 && previous.end > 0 && (level == 1 || apart) {
+			previous.level = level
+			all = append(all, previous)
+		}
+		apart = blank
+		previous, blank = heading{}, bare == ""
+		if bare != "" && strings.IndexByte("-*+>|=#", bare[0]) < 0 && len(line)-len(bare) < 4 {
+			indent := len(line) - len(bare)
+			previous = heading{start: start + indent, end: start + len(strings.TrimRight(line, " \t")), lead: indent}
+		}
 	}
-	return ""
+	return all
+}
+
+// underline is the level of the heading that a line makes of the one above.
+func underline(line string) int {
+	line = strings.TrimRight(line, " \t")
+	switch {
+	case line == "":
+	case strings.Trim(line, "=") == "":
+		return 1
+	case strings.Trim(line, "-") == "" && len(line) > 2:
+		return 2
+	}
+	return 0
 }
 
 // collapse makes every run of white space one space and drops it at the ends.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -23,7 +24,7 @@ func TestLoadMarkdown(t *testing.T) {
 		{"no heading", "#tag\n    # code\ntext", "x.md", "#tag\n    # code\ntext"},
 		{"byte order mark", "\ufeff# H\n", "H", "# H\n"},
 	} {
-		doc, err := loadMarkdown(input{id: "i", name: "x.md", body: strings.NewReader(test.source)}, Options{}.withDefaults())
+		doc, err := loadMarkdown(t.Context(), input{id: "i", name: "x.md", body: strings.NewReader(test.source)}, Options{}.withDefaults())
 		if err != nil {
 			t.Errorf("%s: got error %v", test.name, err)
 		}
@@ -41,15 +42,23 @@ func FuzzFrontMatter(f *testing.F) {
 	f.Add("+++\r\ntitle='\r\n[a]\n+++")
 	f.Add("---\n...\n=\n===\n```\n# \n")
 	f.Fuzz(func(t *testing.T, source string) {
-		title, rest := cutFrontMatter(source)
+		meta, rest := cutFrontMatter(source)
 		if !strings.HasSuffix(source, rest) {
 			t.Errorf("got %q, want an end of %q", rest, source)
 		}
-		if rest == source && title != "" {
-			t.Errorf("got title %q without front matter", title)
+		if rest == source && len(meta) > 0 {
+			t.Errorf("got %v without front matter", meta)
 		}
-		if strings.ContainsAny(title+firstHeading(rest), "\r\n") {
-			t.Errorf("got title %q, %q, want one line", title, firstHeading(rest))
+		if title, _ := meta["title"].(string); strings.ContainsAny(title, "\r\n") {
+			t.Errorf("got title %q, want one line", title)
+		}
+		if _, err := json.Marshal(meta); err != nil {
+			t.Errorf("got %v, want what JSON can say: %v", meta, err)
+		}
+		for _, h := range markdownHeadings(rest) {
+			if title := rest[h.start:h.end]; title == "" || strings.Contains(title, "\n") {
+				t.Errorf("got heading %q, want one line", title)
+			}
 		}
 	})
 }

@@ -1,6 +1,10 @@
 package load
 
-import "github.com/ragproxy/ragproxy/index"
+import (
+	"context"
+
+	"github.com/ragproxy/ragproxy/index"
+)
 
 // textExtensions are the files taken as they are: text, configuration and
 // source code.
@@ -17,7 +21,7 @@ func textExtensions() []string {
 }
 
 // loadText takes a text as it is, under its file's name.
-func loadText(in input, opts Options) (index.Document, error) {
+func loadText(_ context.Context, in input, opts Options) (index.Document, error) {
 	text, err := readText(in, opts)
 	if err != nil {
 		return index.Document{}, err

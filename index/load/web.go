@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -16,15 +15,27 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 )
 
-// maxRedirects is how many redirects a page may take.
-const maxRedirects = 10
+// ErrUnchanged is the error of a page that has not changed since the [Visit]
+// that Options.Known gave: what is known of it still holds.
+var ErrUnchanged = errors.New("not changed since it was last loaded")
 
-// web loads one URL. The documents' id is the URL asked for, without fragment
-// and credentials; their url is where redirects led to.
+// Visit is what to remember of a page to ask for it again only if it changed
+// (RFC 9110, 13.1). The zero value is a page that was never loaded. It holds
+// only for the options that the page was loaded with.
+type Visit struct {
+	ETag         string   `json:"etag,omitempty"`
+	LastModified string   `json:"last_modified,omitempty"`
+	Links        []string `json:"links,omitempty"` // for a crawl to go on from
+}
+
+// web loads one URL, and what it leads to: the pages of a sitemap, and with
+// Options.Depth the pages that are linked. The id of a page is its URL without
+// fragment and credentials: for the URL asked for as it was asked for, else
+// where redirects led to; its url is where they led to.
 type web struct {
 	address *url.URL // as asked for
 	id      string
-	guard   *guard
+	fetch   *fetcher
 	opts    Options
 }
 
@@ -34,18 +45,19 @@ func newWeb(source string, opts Options) (*web, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
-	if address.Host == "" {
-		return nil, fmt.Errorf("open source %s: the URL has no host", source)
+	if err := checkAddress(address); err != nil {
+		return nil, fmt.Errorf("open source %s: %w", address.Redacted(), err)
 	}
-	g, err := newGuard(opts.AllowPrivate, opts.AllowAddresses)
+	fetch, err := newFetcher(opts)
 	if err != nil {
 		return nil, fmt.Errorf("open source %s: %w", address.Redacted(), err)
 	}
 	id := source
 	if address.User != nil {
 		id = withoutUser(address)
+		fetch.basic[origin(address)] = address.User
 	}
-	return &web{address: address, id: id, guard: g, opts: opts}, nil
+	return &web{address: address, id: id, fetch: fetch, opts: opts}, nil
 }
 
 // withoutUser is a URL without credentials and fragment: those of a request
@@ -58,106 +70,101 @@ func withoutUser(u *url.URL) string {
 
 func (w *web) Load(ctx context.Context) iter.Seq2[index.Document, error] {
 	return func(yield func(index.Document, error) bool) {
-		in := input{id: w.id, url: w.id}
-		timed, cancel := context.WithTimeout(ctx, w.opts.Timeout)
-		f, err := w.fetch(timed, &in)
-		late := timed.Err() != nil && ctx.Err() == nil
-		cancel()
-		if err != nil {
-			if late {
-				err = fmt.Errorf("took longer than load.timeout (%v): %w", w.opts.Timeout, err)
-			}
-			yield(in.document(), in.failed(err))
-			return
-		}
-		if blank, _ := drain(ctx, f, in, w.opts, yield); blank {
-			yield(in.document(), in.failed(errNoText))
-		}
+		opts, end := w.opts.begin(ctx)
+		defer end()
+		c := crawl{web: w, opts: opts, yield: yield, seen: map[string]bool{}}
+		c.run(ctx)
 	}
 }
 
-// fetch gets the page into in and tells its format.
-func (w *web) fetch(ctx context.Context, in *input) (format, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.address.String(), nil)
+// load yields the documents of a fetched page, and says whether to go on. A
+// page without text is an error if the user asked for it.
+func (w *web) load(ctx context.Context, in input, p *page, opts Options, yield func(index.Document, error) bool) (blank error, more bool) {
+	f, err := formatByContent(p.contentType, p.final.Path, p.body)
 	if err != nil {
-		return format{}, err
+		return nil, yield(in.document(), in.failed(err))
 	}
-	request.Header.Set("User-Agent", w.opts.UserAgent)
-	request.Header.Set("Accept", "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.8,*/*;q=0.5")
-	response, err := w.client().Do(request)
-	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) { // its text repeats the URL
-			err = failed.Err
+	in.url, in.charset, in.body = p.url(in), p.contentType, bytes.NewReader(p.body)
+	visited := false
+	return drain(ctx, f, in, opts, func(doc index.Document, err error) bool {
+		if err == nil && doc.ID == in.id && !visited {
+			visited = true
+			opts.Visited(in.id, p.visit)
 		}
-		return format{}, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return format{}, fmt.Errorf("status %s", response.Status)
-	}
-	body, err := readAll(response.Body, w.opts.MaxBytes)
-	if err != nil {
-		return format{}, err
-	}
-	final := response.Request.URL
-	if final.String() != w.address.String() {
-		in.url = withoutUser(final)
-	}
-	in.charset = response.Header.Get("Content-Type")
-	in.body = bytes.NewReader(body)
-	return formatByContent(in.charset, final.Path, body)
-}
-
-func (w *web) client() *http.Client {
-	dialer := net.Dialer{Control: w.guard.control}
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:             nil, // a proxy would dial past the guard
-			DialContext:       dialer.DialContext,
-			DisableKeepAlives: true,
-			ForceAttemptHTTP2: true,
-		},
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-			if len(via) > maxRedirects {
-				return fmt.Errorf("more than %d redirects", maxRedirects)
-			}
-			return nil
-		},
-	}
+		return yield(doc, err)
+	})
 }
 
 // formatByContent tells a response's format by its type; by its path and
 // first bytes where the type says little.
 func formatByContent(contentType, urlPath string, body []byte) (format, error) {
-	kind, _, _ := mime.ParseMediaType(contentType)
-	if kind == "" && contentType != "" {
-		kind, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(contentType)), ";")
-	}
-	byPath, known := formatByExtension(urlPath)
-	if (kind == "" || kind == "application/octet-stream") && known {
+	kind := mediaType(contentType)
+	byPath, known := formatByExtension(strings.TrimSuffix(urlPath, ".gz"))
+	if saysLittle(kind) && known {
 		return byPath, nil
 	}
-	if kind == "" {
+	if saysLittle(kind) {
 		kind, _, _ = strings.Cut(http.DetectContentType(body), ";")
 	}
-	switch kind {
-	case "text/html", "application/xhtml+xml":
-		return formatByName("html"), nil
-	case "text/markdown", "text/x-markdown":
-		return formatByName("markdown"), nil
-	case "application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines",
-		"application/json-lines", "application/ndjson", "application/x-ndjson":
-		return formatByName("jsonl"), nil
-	case "application/json", "text/plain":
+	if f, ok := formatByType(kind); ok {
+		return f, nil
+	}
+	switch {
+	case kind == "application/json", kind == "text/plain":
 		if known && byPath.name != "html" { // HTML that is sent as text is meant to be read as text
 			return byPath, nil
 		}
 		return formatByName("text"), nil
-	}
-	if strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml") ||
-		kind == "application/xml" || kind == "application/javascript" || kind == "application/yaml" || kind == "application/toml" {
+	case isText(kind):
 		return formatByName("text"), nil
+	case kind == "application/zip" && known: // office files and books are that too
+		return byPath, nil
 	}
-	return format{}, fmt.Errorf("cannot read content of type %q (%s); supported: HTML, Markdown, JSON lines and text", kind, path.Base(urlPath))
+	return format{}, unsupported(kind, urlPath)
+}
+
+// saysLittle are the types that servers send for files that they know nothing
+// of.
+func saysLittle(kind string) bool {
+	switch kind {
+	case "", "application/octet-stream", "application/gzip", "application/x-gzip", "binary/octet-stream":
+		return true
+	}
+	return false
+}
+
+func isText(kind string) bool {
+	switch kind {
+	case "application/xml", "application/javascript", "application/yaml", "application/toml":
+		return true
+	}
+	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
+}
+
+// readable says that content of a type, as far as that is known by its type
+// and path, has a loader.
+func readable(contentType, urlPath string) error {
+	kind := mediaType(contentType)
+	if saysLittle(kind) {
+		return nil
+	}
+	_, err := formatByContent(contentType, urlPath, nil)
+	return err
+}
+
+// errUnsupported is a page of a type that no loader reads.
+type errUnsupported struct{ kind, name string }
+
+func (e errUnsupported) Error() string {
+	return fmt.Sprintf("cannot read content of type %q (%s); supported: %s", e.kind, e.name, formatNames())
+}
+
+func unsupported(kind, urlPath string) error { return errUnsupported{kind, path.Base(urlPath)} }
+
+func mediaType(contentType string) string {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	if kind == "" && contentType != "" {
+		kind, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(contentType)), ";")
+	}
+	return kind
 }

@@ -77,12 +77,12 @@ func TestWebContent(t *testing.T) {
 		{"/meta", []index.Document{{Title: "日本", Text: "日本"}}},
 		{"/bom", []index.Document{{Text: "hi"}}},
 		{"/doc.md", []index.Document{{Title: "M", Text: "Text."}}},
-		{"/markdown", []index.Document{{Title: "M", Text: "# M\nText."}}},
+		{"/markdown", []index.Document{{Title: "M", Text: "# M\nText.", Marks: []index.Mark{{Meta: map[string]any{"heading": "M"}}}}}},
 		{"/plain", []index.Document{{Text: "Text."}}},
 		{"/shown.html", []index.Document{{Text: "<p>Text."}}},
 		{"/lines", []index.Document{{ID: "l1", Text: "Text.", URL: "-"}, {ID: server.URL + "/lines#2", Text: "Other.", URL: "-"}}},
 		{"/lines.jsonl", []index.Document{{ID: "l2", Text: "Text.", URL: "-"}}},
-		{"/file.md", []index.Document{{Title: "M", Text: "# M\nText."}}},
+		{"/file.md", []index.Document{{Title: "M", Text: "# M\nText.", Marks: []index.Mark{{Meta: map[string]any{"heading": "M"}}}}}},
 		{"/untyped", []index.Document{{Title: "T", Text: "Text."}}},
 		{"/style", []index.Document{{Text: "p{}"}}},
 	} {
@@ -202,7 +202,7 @@ func TestWebNoProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.client().Transport.(*http.Transport).Proxy != nil {
+	if w.fetch.client().Transport.(credentials).transport.Proxy != nil {
 		t.Error("got a transport with a proxy, want none")
 	}
 }
