@@ -1,5 +1,5 @@
 # `make check` is what CI runs; the other targets are its parts and longer runs.
-.PHONY: build test race lint fuzz bench check
+.PHONY: build test race lint fuzz bench torture check
 
 FUZZTIME ?= 60s
 
@@ -21,11 +21,25 @@ lint:
 fuzz:
 	bash .ci/fuzz $(FUZZTIME)
 
-# The proxy against httputil.ReverseProxy, about four minutes, Linux only; then
-# the parts by themselves.
+# The proxy against httputil.ReverseProxy, about four minutes, Linux only; the
+# engines against their peers from PyPI; then the parts by themselves. PEERS=no
+# leaves out what needs Python.
+PYTHON ?= python3
 bench:
 	go run ./internal/relaybench
+ifneq ($(PEERS),no)
+	$(PYTHON) -m venv .artifacts/bench
+	.artifacts/bench/bin/pip install -q -r index/vector/bench/requirements.txt -r index/lexical/bench/requirements.txt
+	.artifacts/bench/bin/python index/vector/bench/peer.py --dir $${RAGPROXY_BENCH_DIR:-.artifacts/vectors}
+	.artifacts/bench/bin/python index/lexical/bench/peer.py
+endif
 	go test -run '^$$' -bench . -benchmem ./...
+
+# An index under 10,000 kill -9 in the middle of what it does, a quarter of an
+# hour; then a gigabyte of text.
+torture:
+	RAGPROXY_KILLS=10000 go test -count=1 -timeout 4h -v -run '^TestTorture$$' ./index
+	RAGPROXY_MEMORY_MB=1000 go test -count=1 -timeout 1h -v -run '^TestMemory$$' ./index
 
 check:
 	bash .ci/run

@@ -205,6 +205,15 @@ type Fetch struct {
 	// MaxBytes bounds one page or file, as limits.max_body_bytes, at most 16GiB.
 	// Default 64MiB.
 	MaxBytes Bytes `key:"max_bytes"`
+	// ParseTimeout bounds the reading of one file or page once it is there;
+	// above 0. Default 1m.
+	ParseTimeout time.Duration `key:"parse_timeout"`
+	// Delay is the pause between two pages of a crawl or a sitemap, unless
+	// robots.txt asks for a longer one. Default 250ms.
+	Delay time.Duration `key:"delay"`
+	// Headers are sent to one origin each, for pages behind a login:
+	// "https://host Authorization: Bearer ...". Default none.
+	Headers []string `key:"headers" secret:"true"`
 }
 
 // Default is the tree before anything is read; what depends on the environment
@@ -221,7 +230,7 @@ func Default() *Config {
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
 		Limits:    Limits{MaxBodyBytes: 64 * MiB},
-		Load:      Fetch{Timeout: 5 * time.Second, MaxBytes: 64 * MiB},
+		Load:      Fetch{Timeout: 5 * time.Second, MaxBytes: 64 * MiB, ParseTimeout: time.Minute, Delay: 250 * time.Millisecond},
 	}
 }
 

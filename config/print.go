@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,13 @@ func node(f leaf) (*yaml.Node, error) {
 	case *[]Alias:
 		return aliasNodes(*v)
 	case *[]string:
-		return flow(*v)
+		list := slices.Clone(*v)
+		for i := range list {
+			if f.secret {
+				list[i] = redact(list[i])
+			}
+		}
+		return flow(list)
 	case *Events:
 		return flow(*v)
 	default:

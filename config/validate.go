@@ -92,6 +92,8 @@ func (c *Config) validate() []Problem {
 	}
 	between(k, "load.timeout", c.Load.Timeout, time.Millisecond, time.Hour)
 	between(k, "load.max_bytes", c.Load.MaxBytes, 1, 16*GiB)
+	between(k, "load.parse_timeout", c.Load.ParseTimeout, time.Millisecond, time.Hour)
+	between(k, "load.delay", c.Load.Delay, 0, time.Hour)
 	return k.problems
 }
 

@@ -3,7 +3,6 @@ package index
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +13,6 @@ import (
 
 	"github.com/gofrs/flock"
 )
-
-// embedAhead is how many chunks are gathered before the embedder is asked:
-// enough to fill its batches and both cores, little enough to hold in memory.
-const embedAhead = 128
 
 // Change says what a document was to the collection.
 type Change int
@@ -31,36 +26,51 @@ const (
 // Builder collects one run's documents into the next generation of a
 // collection. Nothing that it does is visible before [Builder.Commit], and
 // everything is at once after it. Not safe for concurrent use.
+//
+// Memory: some 100 bytes a document and a chunk of the collection, and what is
+// embedded at once; texts and vectors go to disk.
 type Builder struct {
-	index *Index
-	name  string
-	dir   string
-	lock  *flock.Flock // nil in a dry run
-	space string
+	index   *Index
+	opts    BuildOptions
+	home    folder
+	lock    *flock.Flock // nil in a dry run
+	space   string
+	dims    int
+	keyword KeywordEngine
 
-	prev     *genReader // nil if nothing was published
-	manifest Manifest   // of prev
-	prevDocs map[string]int
-	prevKeys map[chunkKey]int // what is embedded already, by row
+	prev     *generation // nil if nothing was published
+	base     string      // the name of prev
+	manifest Manifest    // of prev
+	number   int         // of the generation to come
+	mend     map[string]bool
+	prevDocs map[key]docPlace
+	vectors  map[key]chunkPlace // what is embedded already; nil until it is asked for
+	cache    *embedCache        // nil until it is asked for
 
-	tmp     string
-	out     *genWriter // nil in a dry run
-	pending []pendingDoc
-	ahead   int // chunks in pending
+	writer   *segWriter // nil until there is something to write
+	segments int        // begun in this run
+	sealed   []Segment
+	pending  []pendingDoc
+	ahead    int // chunks in pending
 
-	seen       map[string]string // document id -> its source, this run's
-	deleted    map[string]bool
-	kept       map[string]bool   // failed to load, so not to be pruned
-	moved      map[string]string // unchanged documents recorded under another source
-	dirty      bool
-	embedded   int
-	onEmbedded func(chunks int)
+	seen     map[key]string // document -> its source, this run's
+	deleted  map[key]bool
+	kept     map[key]bool   // failed to load, so not to be pruned
+	moved    map[key]string // unchanged documents recorded under another source
+	dirty    bool
+	embedded int
+	finished bool  // the generation may have its name
+	current  bool  // "current" may name it
+	failed   error // of a write: the run cannot go on
 }
 
 type pendingDoc struct {
 	record docRecord
+	hash   key
 	pieces []Piece
 }
+
+type chunkPlace struct{ seg, row int32 }
 
 // BuildOptions are what differs from run to run.
 type BuildOptions struct {
@@ -69,75 +79,67 @@ type BuildOptions struct {
 	// Embedded is called with the number of chunks embedded so far in this
 	// run; may be nil.
 	Embedded func(chunks int)
+	// Reembed embeds the texts of the whole collection again, in the space of
+	// the embedder at hand, which may be another one than before.
+	Reembed bool
+	// Keyword makes the keyword leg with this engine from now on; nil keeps
+	// the collection's own, where Options.KeywordByName knows it.
+	Keyword KeywordEngine
+
+	// noEmbedder is for runs that embed nothing: they keep the space.
+	noEmbedder bool
+	compact    bool // merge all segments into one
 }
 
 // Build begins a run. One run at a time may write a collection: a second one
 // is refused with an error that names the first. End it with Commit, or with
-// Abort, which leaves the collection as it was.
+// Abort, which leaves the collection as it was, but for the vectors that the
+// embedder gave: the next run finds them.
 func (x *Index) Build(ctx context.Context, opts BuildOptions) (*Builder, error) {
-	dir, err := x.dir(opts.Collection)
+	home, err := x.home(opts.Collection)
 	if err != nil {
 		return nil, err
 	}
 	b := &Builder{
-		index: x, name: opts.Collection, dir: dir, onEmbedded: opts.Embedded,
-		prevDocs: map[string]int{}, prevKeys: map[chunkKey]int{},
-		seen: map[string]string{}, deleted: map[string]bool{}, kept: map[string]bool{}, moved: map[string]string{},
+		index: x, opts: opts, home: home, prevDocs: map[key]docPlace{},
+		seen: map[key]string{}, deleted: map[key]bool{}, kept: map[key]bool{}, moved: map[key]string{},
 	}
-	if b.space, err = x.opts.Embedder.Space(ctx); err != nil {
-		return nil, fmt.Errorf("ask embedder: %w", err)
-	}
-	if !opts.DryRun {
-		if err := b.takeLock(); err != nil {
-			return nil, errors.Join(err, b.Abort())
+	if !opts.noEmbedder {
+		if b.space, err = x.opts.Embedder.Space(ctx); err != nil {
+			return nil, fmt.Errorf("ask embedder: %w", err)
 		}
 	}
-	if err := b.begin(opts.DryRun); err != nil {
+	if !opts.DryRun {
+		if b.lock, err = x.takeLock(home, opts.Collection); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.begin(ctx); err != nil {
 		return nil, errors.Join(err, b.Abort())
 	}
 	return b, nil
 }
 
-func (b *Builder) takeLock() error {
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return fmt.Errorf("make collection folder: %w", err)
+// takeLock makes the collection's folder, and keeps other writers out of it.
+func (x *Index) takeLock(home folder, collection string) (*flock.Flock, error) {
+	if err := makeFolder(home.fs, filepath.Clean(x.opts.Dir), home.dir); err != nil {
+		return nil, fmt.Errorf("make collection folder: %w", err)
 	}
-	path := filepath.Join(b.dir, "lock")
+	path := home.path("lock")
 	lock := flock.New(path)
 	ok, err := lock.TryLock()
 	if err != nil {
-		return fmt.Errorf("lock collection %q: %w", b.name, err)
+		return nil, fmt.Errorf("lock collection %q: %w", collection, err)
 	}
 	if !ok {
 		holder, _ := os.ReadFile(path) // only words for the message
-		return fmt.Errorf("lock collection %q: another run (%s) is writing it: wait for it to end", b.name, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("lock collection %q: another run (%s) is writing it: wait for it to end", collection, strings.TrimSpace(string(holder)))
 	}
-	b.lock = lock
-	return os.WriteFile(path, fmt.Appendf(nil, "process %d\n", os.Getpid()), 0o644)
+	if err := os.WriteFile(path, fmt.Appendf(nil, "process %d\n", os.Getpid()), 0o644); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock collection %q: %w", collection, err), lock.Unlock())
+	}
+	return lock, nil
 }
-
-func (b *Builder) begin(dryRun bool) error {
-	if err := b.openPrevious(dryRun); err != nil {
-		return err
-	}
-	if dryRun {
-		return nil
-	}
-	b.tmp = filepath.Join(b.dir, fmt.Sprintf("gen-%06d.tmp", b.manifest.Generation+1))
-	if err := b.sweep(b.manifest.Generation); err != nil {
-		return err
-	}
-	for _, d := range []string{b.tmp, filepath.Join(b.tmp, vectorDir), filepath.Join(b.tmp, keywordDir)} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return fmt.Errorf("make generation: %w", err)
-		}
-	}
-	var err error
-	b.out, err = newGenWriter(b.tmp)
-	return err
-}
-
-func generationDir(n int) string { return fmt.Sprintf("gen-%06d", n) }
 
 // DocumentError is the fault of one document; the run can go on without it.
 type DocumentError struct{ Err error }
@@ -150,7 +152,8 @@ func (e *DocumentError) Unwrap() error { return e.Err }
 // and changes nothing. A [DocumentError] concerns this document only; any
 // other error ends the run.
 func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, error) {
-	if first, ok := b.seen[d.ID]; ok {
+	id := keyOf(d.ID)
+	if first, ok := b.seen[id]; ok {
 		return 0, &DocumentError{fmt.Errorf("document id %q came twice in this run, first from %s: rename one", d.ID, first)}
 	}
 	if d.ID == "" || !utf8.ValidString(d.ID) {
@@ -161,125 +164,118 @@ func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, e
 		b.Keep(d.ID)
 		return 0, &DocumentError{fmt.Errorf("document %q: %w", d.ID, err)}
 	}
-	b.seen[d.ID] = source
+	b.seen[id] = source
 	change := Added
-	if i, ok := b.prevDocs[d.ID]; ok {
-		old := &b.prev.docs[i]
+	if at, ok := b.prevDocs[id]; ok {
+		old := b.prev.segs[at.seg].entry(at.doc)
 		if old.Hash == hash {
-			if old.Source != source {
-				b.moved[d.ID] = source
+			if old.Src != keyOf(source) {
+				b.moved[id] = source
 				b.dirty = true
 			}
-			b.deleted[d.ID] = false // pruned under its old source before it came under this one
+			b.deleted[id] = false // pruned under its old source before it came under this one
 			return Unchanged, nil
 		}
 		change = Updated
 	}
 	b.dirty = true
-	if b.out == nil {
+	if b.opts.DryRun {
 		return change, nil
 	}
-	b.deleted[d.ID] = change == Updated
-	rec := docRecord{ID: d.ID, URL: d.URL, Title: d.Title, Meta: d.Meta, Source: source, Hash: hash}
-	pieces := b.index.opts.Splitter.Split(d.Text)
-	b.pending = append(b.pending, pendingDoc{rec, pieces})
-	b.ahead += len(pieces)
-	if b.ahead < embedAhead {
-		return change, nil
-	}
-	return change, b.flush(ctx)
+	b.deleted[id] = change == Updated
+	rec := docRecord{ID: d.ID, URL: d.URL, Title: d.Title, Meta: d.Meta, Marks: d.Marks, Source: source}
+	return change, b.enqueue(ctx, pendingDoc{rec, hash, b.index.opts.Splitter.Split(d.Text)})
 }
 
 // hash covers everything that decides what a document's chunks are.
-func (b *Builder) hash(d Document) (string, error) {
+func (b *Builder) hash(d Document) (key, error) {
 	meta, err := json.Marshal(d.Meta)
 	if err != nil {
-		return "", fmt.Errorf("write metadata: %w", err)
+		return key{}, fmt.Errorf("write metadata: %w", err)
+	}
+	marks := []byte{}
+	if len(d.Marks) > 0 {
+		if marks, err = json.Marshal(d.Marks); err != nil {
+			return key{}, fmt.Errorf("write marks: %w", err)
+		}
 	}
 	h := sha256.New()
-	for _, s := range []string{b.index.opts.Splitter.Name(), d.URL, d.Title, string(meta), d.Text} {
+	for _, s := range []string{b.index.opts.Splitter.Name(), d.URL, d.Title, string(meta) + string(marks), d.Text} {
 		fmt.Fprintf(h, "%d:%s", len(s), s)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+	return key(h.Sum(nil)[:16]), nil
 }
 
-// flush embeds the pending chunks and writes their documents.
-func (b *Builder) flush(ctx context.Context) error {
-	vectors, err := b.embed(ctx)
-	if err != nil {
-		return err
+// Keep says that a document could not be loaded this time: it stays as it is,
+// whatever is pruned.
+func (b *Builder) Keep(id string) {
+	k := keyOf(id)
+	if _, ok := b.seen[k]; !ok {
+		b.kept[k] = true
 	}
-	for _, p := range b.pending {
-		n := len(p.pieces)
-		if err := b.out.add(p.record, p.pieces, vectors[:n]); err != nil {
+}
+
+// Prune marks the documents that earlier runs recorded under source and that
+// this run has not seen, and returns how many there are.
+func (b *Builder) Prune(source string) int {
+	n, src := 0, keyOf(source)
+	for id, at := range b.prevDocs {
+		if _, ok := b.seen[id]; ok || b.deleted[id] || b.kept[id] || b.prev.segs[at.seg].entry(at.doc).Src != src {
+			continue
+		}
+		b.deleted[id] = true
+		b.dirty = true
+		n++
+	}
+	return n
+}
+
+// Abort ends a run without publishing; after Commit it only lets go of the
+// lock. It may be called more than once.
+func (b *Builder) Abort() error {
+	var err error
+	if b.writer != nil {
+		err = b.writer.close()
+		b.writer = nil
+	}
+	if b.cache != nil {
+		err = errors.Join(err, b.cache.close())
+		b.cache = nil
+	}
+	if b.lock != nil && !b.current {
+		err = errors.Join(err, b.discard())
+	}
+	if b.prev != nil {
+		err = errors.Join(err, b.prev.close())
+		b.prev = nil
+	}
+	if b.lock != nil {
+		err = errors.Join(err, b.lock.Unlock())
+		b.lock = nil
+	}
+	return err
+}
+
+// discard removes what the run has written. A generation with a name goes
+// before its segments, for good: one without them would be taken for damaged.
+// What cannot be removed, the next run removes.
+func (b *Builder) discard() error {
+	fsys := b.home.fs
+	if b.finished {
+		if err := errors.Join(fsys.RemoveAll(b.home.path(generationDir(b.number))), fsys.Sync(b.home.dir)); err != nil {
 			return err
 		}
-		vectors = vectors[n:]
 	}
-	b.embedded += b.ahead
-	if b.onEmbedded != nil && b.ahead > 0 {
-		b.onEmbedded(b.embedded)
+	var err error
+	for n := range b.segments {
+		err = errors.Join(err, fsys.RemoveAll(b.home.path(segmentsFolder, segmentDir(b.number, n))))
 	}
-	b.pending, b.ahead = nil, 0
-	return nil
+	return errors.Join(err, fsys.RemoveAll(b.home.path(generationDir(b.number)+".tmp")))
 }
 
-// embed gives a unit vector for each pending chunk. A text whose vector is at
-// hand, from the generation before or within this batch, is not embedded
-// again.
-func (b *Builder) embed(ctx context.Context) ([][]float32, error) {
-	vectors := make([][]float32, 0, b.ahead)
-	var texts []string
-	fresh := map[chunkKey]int{} // position in texts
-	var from []int              // for each chunk: its text in texts, or -1
-	for _, p := range b.pending {
-		for _, piece := range p.pieces {
-			key := keyOf(piece.Text)
-			if row, ok := b.prevKeys[key]; ok {
-				vectors, from = append(vectors, b.prev.vectors.Row(row)), append(from, -1)
-				continue
-			}
-			at, ok := fresh[key]
-			if !ok {
-				at = len(texts)
-				fresh[key] = at
-				texts = append(texts, piece.Text)
-			}
-			vectors, from = append(vectors, nil), append(from, at)
-		}
-	}
-	if len(texts) == 0 {
-		return vectors, nil
-	}
-	got, err := b.index.opts.Embedder.EmbedDocuments(ctx, texts)
-	if err != nil {
-		return nil, fmt.Errorf("embed chunks: %w", err)
-	}
-	if len(got) != len(texts) {
-		return nil, fmt.Errorf("embed chunks: the embedder gave %d vectors for %d texts", len(got), len(texts))
-	}
-	if err := b.normalizeAll(got); err != nil {
-		return nil, err
-	}
-	for i, at := range from {
-		if at >= 0 {
-			vectors[i] = got[at]
-		}
-	}
-	return vectors, nil
-}
-
-func (b *Builder) normalizeAll(vectors [][]float32) error {
-	for _, v := range vectors {
-		if b.manifest.Dims == 0 {
-			b.manifest.Dims = len(v)
-		}
-		if len(v) != b.manifest.Dims || len(v) == 0 {
-			return fmt.Errorf("embed chunks: the embedder gave %d dimensions, the collection has %d", len(v), b.manifest.Dims)
-		}
-		if !normalize(v) {
-			return errors.New("embed chunks: the embedder gave a vector that is not finite")
-		}
-	}
-	return nil
+// Has says whether the collection had a document with this id when the run
+// began.
+func (b *Builder) Has(id string) bool {
+	_, ok := b.prevDocs[keyOf(id)]
+	return ok
 }

@@ -11,8 +11,8 @@ import (
 // TestCheckedTogether changes what the files of a generation say of each
 // other, as no checksum would tell.
 func TestCheckedTogether(t *testing.T) {
-	chunk := func(row int, change func(*chunkRecord)) func(string, *Manifest) {
-		return func(gen string, _ *Manifest) {
+	chunk := func(row int, change func(*chunkRecord)) func(string, *Segment) {
+		return func(gen string, _ *Segment) {
 			path := filepath.Join(gen, indexFile)
 			b := readFileT(t, path)
 			rec := parseChunkRecord(b[row*idxSize:])
@@ -21,43 +21,50 @@ func TestCheckedTogether(t *testing.T) {
 			put(t, path, b)
 		}
 	}
-	docs := func(from, to string) func(string, *Manifest) {
-		return func(gen string, _ *Manifest) {
-			path := filepath.Join(gen, documentsFile)
-			put(t, path, []byte(strings.Replace(string(readFileT(t, path)), from, to, 1)))
+	entry := func(doc int, change func(*docEntry)) func(string, *Segment) {
+		return func(gen string, _ *Segment) {
+			path := filepath.Join(gen, entriesFile)
+			b := readFileT(t, path)
+			e := parseDocEntry(b[doc*docSize:])
+			change(&e)
+			copy(b[doc*docSize:], e.append(nil))
+			put(t, path, b)
 		}
 	}
 	tests := []struct {
 		name   string
-		change func(gen string, m *Manifest)
+		change func(gen string, m *Segment)
 	}{
 		{"chunk of a later document", chunk(0, func(r *chunkRecord) { r.Doc = 1 })},
 		{"chunk of no document", chunk(2, func(r *chunkRecord) { r.Doc = 1 << 31 })},
 		{"other ordinal", chunk(1, func(r *chunkRecord) { r.Ordinal = 0 })},
 		{"gap between texts", chunk(1, func(r *chunkRecord) { r.Offset++ })},
 		{"text of 4 GB", chunk(2, func(r *chunkRecord) { r.Length = 1<<32 - 1 })},
-		{"document from another row", docs(`"first":2`, `"first":1`)},
-		{"negative count", docs(`"count":2`, `"count":-2`)},
-		{"negative count at the end", func(gen string, m *Manifest) {
-			path := filepath.Join(gen, documentsFile)
-			put(t, path, append(readFileT(t, path), `{"id":"z","first":3,"count":-1}`...))
+		{"document from another row", entry(1, func(e *docEntry) { e.First = 1 })},
+		{"count beyond the chunks", entry(0, func(e *docEntry) { e.Count = 1<<32 - 2 })},
+		{"document with no chunks at the end", func(gen string, m *Segment) {
+			path := filepath.Join(gen, entriesFile)
+			put(t, path, append(readFileT(t, path), docEntry{Offset: 1 << 40, First: 3}.append(nil)...))
 			m.Documents++
 		}},
-		{"too many chunks", docs(`"count":1`, `"count":2000000000`)},
-		{"too few chunks", docs(`"count":1`, `"count":0`)},
-		{"one document more", func(_ string, m *Manifest) { m.Documents++ }},
-		{"one chunk less", func(_ string, m *Manifest) { m.Chunks-- }},
-		{"overflow", func(_ string, m *Manifest) { m.Chunks = 1 << 62 }},
-		{"half a record", func(gen string, _ *Manifest) { cut(t, filepath.Join(gen, indexFile)) }},
-		{"texts that were cut", func(gen string, _ *Manifest) { cut(t, filepath.Join(gen, textsFile)) }},
+		{"too many chunks", entry(1, func(e *docEntry) { e.Count = 2000000000 })},
+		{"too few chunks", entry(1, func(e *docEntry) { e.Count = 0 })},
+		{"record beyond the file", entry(1, func(e *docEntry) { e.Length = 1 << 30 })},
+		{"record before the one before", entry(1, func(e *docEntry) { e.Offset = 1 })},
+		{"one document more", func(_ string, m *Segment) { m.Documents++ }},
+		{"one chunk less", func(_ string, m *Segment) { m.Chunks-- }},
+		{"overflow", func(_ string, m *Segment) { m.Chunks = 1 << 62 }},
+		{"half a record", func(gen string, _ *Segment) { cut(t, filepath.Join(gen, indexFile)) }},
+		{"half an entry", func(gen string, _ *Segment) { cut(t, filepath.Join(gen, entriesFile)) }},
+		{"texts that were cut", func(gen string, _ *Segment) { cut(t, filepath.Join(gen, textsFile)) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			gen, m := smallGeneration(t)
-			tt.change(gen, &m)
-			r, err := openGenReader(gen, m)
+			gen, info := smallSegment(t)
+			tt.change(gen, &info)
+			g, err := openSegment(osFS{}, gen, info, 2)
 			if err == nil {
-				r.close()
+				g.close()
 			}
 			if !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), gen) {
 				t.Errorf("got error %v, want errDamaged with %s", err, gen)
@@ -68,35 +75,34 @@ func TestCheckedTogether(t *testing.T) {
 
 func TestVectorsMatchChunks(t *testing.T) {
 	for _, dims := range []int{0, 1, 3, 4, -2, 1 << 62} {
-		gen, m := smallGeneration(t)
-		r, err := openGenReader(gen, m)
+		gen, info := smallSegment(t)
+		g, err := openSegment(osFS{}, gen, info, dims)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Dims = dims
-		err = r.readVectors(gen, m)
+		err = g.readVectors()
 		if !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), filepath.Join(gen, vectorsFile)) {
 			t.Errorf("%d dimensions: got error %v, want errDamaged with the file", dims, err)
 		}
-		if err := r.close(); err != nil {
+		if err := g.close(); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 func TestClosedSnapshotIsNotAcquired(t *testing.T) {
-	gen, m := smallGeneration(t)
-	r, err := openGenReader(gen, m)
+	dir, info := smallSegment(t)
+	g, err := openSegment(osFS{}, dir, info, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &snapshot{chunks: r}
+	s := &snapshot{segs: []*openedSegment{{segment: g}}}
 	s.refs.Store(1)
 	if !s.acquire() {
 		t.Error("got no reference to an open snapshot")
 	}
 	for range 2 {
-		if _, err := s.chunks.text(0); err != nil {
+		if _, err := g.text(0); err != nil {
 			t.Errorf("read while there is a reference: %v", err)
 		}
 		if err := s.release(); err != nil {
@@ -107,7 +113,7 @@ func TestClosedSnapshotIsNotAcquired(t *testing.T) {
 		t.Error("got a reference to a closed snapshot")
 	}
 	// Hits found before still read their texts.
-	if _, err := s.chunks.text(0); err != nil {
+	if _, err := g.text(0); err != nil {
 		t.Errorf("got error %v after the last reference, want the text of a hit that is held", err)
 	}
 }

@@ -1,11 +1,11 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -16,11 +16,20 @@ type Options struct {
 	Dir      string // the data folder; collections are below Dir/collections
 	Embedder Embedder
 	Splitter Splitter // may be nil where nothing is built
-	// Vector is the engine that new generations are built with;
-	// VectorByName opens those that were built with another one.
+	// Vector is the engine that new segments are built with; VectorByName
+	// opens those that were built with another one.
 	Vector       VectorEngine
 	VectorByName func(name string) (VectorEngine, error)
-	Keyword      KeywordEngine
+	// Keyword is the engine that new collections are made with. A collection
+	// keeps the one it was made with if KeywordByName, which may be nil, knows
+	// it; see also BuildOptions.Keyword.
+	Keyword       KeywordEngine
+	KeywordByName func(name string) (KeywordEngine, error)
+	// Damaged is told when a damaged generation is passed over for the older,
+	// whole one that stands in: once for each. It may be nil, and must not call
+	// the index.
+	Damaged func(collection string, err error)
+	FS      FS // nil means the operating system's
 }
 
 // Index is a data folder with its collections; safe for concurrent use. It
@@ -37,14 +46,14 @@ type Index struct {
 // published under that name).
 var ErrNotFound = errors.New("collection not found")
 
-var (
-	collectionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	generationName = regexp.MustCompile(`^gen-[0-9]{6,}$`)
-)
+var collectionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Open prepares the index below opts.Dir. It reads nothing yet, so the folder
 // need not exist.
 func Open(opts Options) *Index {
+	if opts.FS == nil {
+		opts.FS = osFS{}
+	}
 	return &Index{opts: opts, open: map[string]*snapshot{}}
 }
 
@@ -68,47 +77,82 @@ type CollectionInfo struct {
 }
 
 // Collections lists the published collections by name. The error names those
-// that cannot be read; the others are listed all the same.
+// that cannot be read; the others are listed all the same, as are the damaged
+// ones that an older generation stands in for.
 func (x *Index) Collections() ([]CollectionInfo, error) {
+	names, err := x.Names()
+	if err != nil {
+		return nil, err
+	}
+	var out []CollectionInfo
+	var damaged []error
+	for _, name := range names {
+		home := folder{x.opts.FS, filepath.Join(x.opts.Dir, "collections", name)}
+		now, err := home.current()
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		m, err := home.manifest(now.name)
+		if err != nil {
+			damaged = append(damaged, err)
+			if m, err = home.olderManifest(now.name); err != nil {
+				continue
+			}
+		}
+		out = append(out, CollectionInfo{Name: name, Manifest: m})
+	}
+	return out, errors.Join(damaged...)
+}
+
+// Names lists the published collections by name, also those that are damaged.
+func (x *Index) Names() ([]string, error) {
 	root := filepath.Join(x.opts.Dir, "collections")
-	entries, err := os.ReadDir(root)
+	entries, err := x.opts.FS.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list collections: %w", err)
 	}
-	var out []CollectionInfo
-	var damaged []error
+	var names []string
 	for _, e := range entries {
 		if !e.IsDir() || !collectionName.MatchString(e.Name()) {
 			continue
 		}
-		dir := filepath.Join(root, e.Name())
-		gen, err := readCurrent(dir)
+		f, err := x.opts.FS.Open(filepath.Join(root, e.Name(), currentFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a first run that has not committed
 		}
-		var m Manifest
 		if err == nil {
-			m, err = readManifest(filepath.Join(dir, gen))
+			f.Close() // only looked for
 		}
-		if err != nil {
-			damaged = append(damaged, err)
-			continue
-		}
-		out = append(out, CollectionInfo{Name: e.Name(), Manifest: m})
+		names = append(names, e.Name())
 	}
-	return out, errors.Join(damaged...)
+	return names, nil
 }
 
-// dir is the folder of a collection. The name goes into a path, so it is
-// checked here, once, for everybody.
-func (x *Index) dir(collection string) (string, error) {
-	if !collectionName.MatchString(collection) {
-		return "", fmt.Errorf("collection %q: a name is 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit", collection)
+// olderManifest reads the manifest of the latest generation before name that
+// has a whole one.
+func (f folder) olderManifest(name string) (Manifest, error) {
+	names, err := f.older(name)
+	for _, n := range names {
+		m, readErr := f.manifest(n)
+		if readErr == nil {
+			return m, nil
+		}
+		err = errors.Join(err, readErr)
 	}
-	return filepath.Join(x.opts.Dir, "collections", collection), nil
+	return Manifest{}, cmp.Or(err, fs.ErrNotExist)
+}
+
+// home is the folder of a collection. The name goes into a path, so it is
+// checked here, once, for everybody.
+func (x *Index) home(collection string) (folder, error) {
+	if !collectionName.MatchString(collection) {
+		return folder{}, fmt.Errorf("collection %q: a name is 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit", collection)
+	}
+	return folder{x.opts.FS, filepath.Join(x.opts.Dir, "collections", collection)}, nil
 }
 
 func notFound(collection string, err error) error {
@@ -118,67 +162,27 @@ func notFound(collection string, err error) error {
 	return fmt.Errorf("open collection %q: %w", collection, err)
 }
 
-// snapshot returns the current generation of a collection with a reference
-// taken for the caller.
-func (x *Index) snapshot(collection string) (*snapshot, error) {
-	dir, err := x.dir(collection)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	// A writer may replace the generation, and remove the old one, between
-	// the reading of its name and its opening; then the name has changed, and
-	// what did open may lack a leg.
-	for {
-		name, err := readCurrent(dir)
-		if err != nil {
-			return nil, notFound(collection, err)
-		}
-		s, err := x.openNamed(collection, dir, name)
-		if err == nil && s.vectorErr == nil && s.keywordErr == nil {
-			return s, nil
-		}
-		again, errAgain := readCurrent(dir)
-		replaced := errAgain == nil && again != name
-		switch {
-		case replaced && err == nil:
-			_ = s.release() // a generation that is gone: nobody needs its error
-			continue
-		case replaced:
-			continue
-		case err == nil:
-			return s, nil
-		}
-		return nil, fmt.Errorf("open collection %q: %w", collection, err)
-	}
-}
+// engines open what a manifest names.
+func (x *Index) engines() engines { return engines{x.opts.VectorByName, x.keywordByName} }
 
-func (x *Index) openNamed(collection, dir, name string) (*snapshot, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	old := x.open[collection]
-	if old != nil && old.name == name && old.acquire() {
-		return old, nil
+// keywordByName is the engine of that name; where only one is known, that one,
+// whose Open says what is wrong.
+func (x *Index) keywordByName(name string) (KeywordEngine, error) {
+	if x.opts.KeywordByName == nil || x.opts.Keyword != nil && x.opts.Keyword.Name() == name {
+		return x.opts.Keyword, nil
 	}
-	s, err := openSnapshot(dir, name, engines{x.opts.VectorByName, x.opts.Keyword})
-	if err != nil {
-		return nil, err
-	}
-	x.open[collection] = s
-	s.refs.Add(1)
-	if old != nil {
-		err = old.release()
-	}
-	return s, err
+	return x.opts.KeywordByName(name)
 }
 
 // Exists returns nil if a collection is published and ErrNotFound if not.
 func (x *Index) Exists(_ context.Context, collection string) error {
-	dir, err := x.dir(collection)
+	home, err := x.home(collection)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, currentFile)); err != nil {
+	f, err := home.fs.Open(home.path(currentFile))
+	if err != nil {
 		return notFound(collection, err)
 	}
-	return nil
+	return f.Close()
 }

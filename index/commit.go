@@ -4,33 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"os"
-	"path/filepath"
+	"slices"
 )
-
-// Keep says that a document could not be loaded this time: it stays as it is,
-// whatever is pruned.
-func (b *Builder) Keep(id string) {
-	if _, ok := b.seen[id]; !ok {
-		b.kept[id] = true
-	}
-}
-
-// Prune marks the documents that earlier runs recorded under source and that
-// this run has not seen, and returns how many there are.
-func (b *Builder) Prune(source string) int {
-	n := 0
-	for id, i := range b.prevDocs {
-		if _, ok := b.seen[id]; ok || b.prev.docs[i].Source != source || b.deleted[id] || b.kept[id] {
-			continue
-		}
-		b.deleted[id] = true
-		b.dirty = true
-		n++
-	}
-	return n
-}
 
 // Commit publishes the run and returns the manifest of what is current then.
 // A run that changed nothing publishes nothing. After an error the collection
@@ -41,155 +16,194 @@ func (b *Builder) Commit(ctx context.Context) (Manifest, error) {
 }
 
 func (b *Builder) commit(ctx context.Context) (Manifest, error) {
-	if b.out == nil {
-		return b.manifest, nil // dry run
-	}
-	if b.prev == nil && len(b.seen) == 0 || b.prev != nil && !b.stale() {
+	if b.opts.DryRun || b.failed == nil && b.idle() {
 		return b.manifest, nil
+	}
+	if err := errors.Join(b.failed, ctx.Err()); err != nil {
+		return Manifest{}, err
 	}
 	if err := b.flush(ctx); err != nil {
 		return Manifest{}, err
 	}
-	if err := b.keep(ctx); err != nil {
+	if err := b.carry(ctx); err != nil {
 		return Manifest{}, err
 	}
-	if err := b.out.finish(); err != nil {
-		return Manifest{}, fmt.Errorf("write generation: %w", err)
-	}
-	m := Manifest{
-		Format: Format, Generation: b.manifest.Generation + 1, Splitter: b.index.opts.Splitter.Name(),
-		Vector: b.index.opts.Vector.Name(), Keyword: b.index.opts.Keyword.Name(),
-		Documents: len(b.out.docs), Chunks: b.out.rows,
-	}
-	if m.Chunks > 0 {
-		m.Space, m.Dims = b.space, b.manifest.Dims
-	}
-	b.out = nil
-	if err := b.buildLegs(ctx, m); err != nil {
+	kept, dead := b.tombstones()
+	merged := b.plan(kept, dead)
+	if err := b.merge(ctx, kept, dead, merged); err != nil {
 		return Manifest{}, err
 	}
-	return m, b.publish(m)
+	if err := b.seal(ctx); err != nil {
+		return Manifest{}, err
+	}
+	m, dead := b.result(kept, dead, merged)
+	return m, b.publish(m, dead)
 }
 
-// stale says whether the published generation differs from what this run
-// would publish.
-func (b *Builder) stale() bool {
-	o := b.index.opts
-	return b.dirty || b.manifest.Vector != o.Vector.Name() || b.manifest.Keyword != o.Keyword.Name()
-}
-
-// keep carries the documents over that this run left as they are.
-func (b *Builder) keep(ctx context.Context) error {
+// idle says whether the run would publish what is published already.
+func (b *Builder) idle() bool {
 	if b.prev == nil {
+		return len(b.seen) == 0
+	}
+	if b.opts.compact && !b.compacted() {
+		return false
+	}
+	old := func(s *segment) bool { return s.info.Name == "" || b.otherVector(s) } // of format 1, or of another engine
+	return !b.dirty && !slices.ContainsFunc(b.prev.segs, old) && b.manifest.Keyword == b.keyword.Name()
+}
+
+// carry writes the documents anew that are not to stay as they are in their
+// segment: those of another source, and all when everything is embedded again.
+// Texts and, but for the latter, vectors are used again.
+func (b *Builder) carry(ctx context.Context) error {
+	all := b.opts.Reembed && b.prev != nil
+	if !all && len(b.moved) == 0 {
 		return nil
 	}
-	for _, d := range b.prev.docs {
-		if b.deleted[d.ID] {
-			continue
+	err := b.prev.live(func(at docPlace, e docEntry) error {
+		source, moved := b.moved[e.ID]
+		if b.deleted[e.ID] || !all && !moved {
+			return nil
 		}
-		if err := ctx.Err(); err != nil {
+		p, err := b.prev.segs[at.seg].stored(at.doc)
+		if err != nil {
 			return err
 		}
-		if source, ok := b.moved[d.ID]; ok {
-			d.Source = source
+		if moved {
+			p.record.Source = source
 		}
-		pieces := make([]Piece, d.Count)
-		vectors := make([][]float32, d.Count)
-		for i := range d.Count {
-			text, err := b.prev.text(d.First + i)
-			if err != nil {
-				return err
-			}
-			rec := b.prev.record(d.First + i)
-			pieces[i] = Piece{Text: text, Start: int(rec.Start), End: int(rec.End)}
-			vectors[i] = b.prev.vectors.Row(d.First + i)
-		}
-		if err := b.out.add(d, pieces, vectors); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *Builder) buildLegs(ctx context.Context, m Manifest) error {
-	r, err := openGenReader(b.tmp, m)
+		return b.enqueue(ctx, p)
+	})
 	if err != nil {
 		return err
 	}
-	defer r.close()
-	if err := r.readVectors(b.tmp, m); err != nil {
-		return err
-	}
-	if err := b.index.opts.Vector.Build(ctx, r.vectors, filepath.Join(b.tmp, vectorDir)); err != nil {
-		return fmt.Errorf("build vector leg: %w", err)
-	}
-	var readErr error
-	if err := b.index.opts.Keyword.Build(ctx, r.all(&readErr), filepath.Join(b.tmp, keywordDir)); err != nil {
-		return fmt.Errorf("build keyword leg: %w", err)
-	}
-	return readErr
+	return b.flush(ctx)
 }
 
-// all gives the chunks in row order and stops at the first error.
-func (r *genReader) all(failed *error) iter.Seq[Chunk] {
-	return func(yield func(Chunk) bool) {
-		for row := range r.rows() {
-			c, err := r.chunk(row)
-			if err != nil {
-				*failed = err
-				return
-			}
-			if !yield(c) {
-				return
+// stored is a document as it was handed in, cut.
+func (g *segment) stored(doc int) (pendingDoc, error) {
+	d, err := g.document(doc)
+	if err != nil {
+		return pendingDoc{}, err
+	}
+	g.known[doc].Store(nil) // memory stays flat
+	e := g.entry(doc)
+	p := pendingDoc{*d, e.Hash, make([]Piece, e.Count)}
+	for i := range p.pieces {
+		row := int(e.First) + i
+		text, err := g.text(row)
+		if err != nil {
+			return pendingDoc{}, err
+		}
+		rec := g.record(row)
+		p.pieces[i] = Piece{Text: text, Start: int(rec.Start), End: int(rec.End)}
+	}
+	return p, nil
+}
+
+// tombstones gives the segments of before that have anything left after this
+// run, and their deleted documents.
+func (b *Builder) tombstones() (kept []*segment, dead [][]uint32) {
+	if b.prev == nil || b.opts.Reembed {
+		return nil, nil
+	}
+	for i, s := range b.prev.segs {
+		gone := slices.Clone(b.prev.dead[i])
+		for id := range b.deleted {
+			if at, ok := b.prevDocs[id]; ok && at.seg == i && b.deleted[id] {
+				gone = append(gone, uint32(at.doc))
 			}
 		}
+		for id := range b.moved {
+			if at := b.prevDocs[id]; at.seg == i && !b.deleted[id] {
+				gone = append(gone, uint32(at.doc))
+			}
+		}
+		if slices.Sort(gone); len(gone) < s.documents() {
+			kept, dead = append(kept, s), append(dead, gone)
+		}
 	}
+	return kept, dead
 }
 
-// publish makes the generation current: its files are synced and listed in
-// the manifest, then one rename of the "current" file switches readers over.
-func (b *Builder) publish(m Manifest) error {
-	var err error
-	if m.Files, err = sealFiles(b.tmp); err != nil {
-		return fmt.Errorf("seal generation: %w", err)
+// result is the manifest of the run, with the deleted documents by segment.
+func (b *Builder) result(kept []*segment, dead [][]uint32, merged []bool) (Manifest, [][]uint32) {
+	m := Manifest{
+		Format: Format, Generation: b.number, Splitter: b.manifest.Splitter,
+		Vector: b.index.opts.Vector.Name(), Keyword: b.keyword.Name(),
 	}
-	if err := writeManifest(b.tmp, m); err != nil {
-		return err
+	if !b.opts.noEmbedder {
+		m.Splitter = b.index.opts.Splitter.Name()
 	}
+	var left [][]uint32
+	for i, s := range kept {
+		if merged[i] {
+			continue
+		}
+		info := s.info
+		info.Deleted = len(dead[i])
+		m.Segments, left = append(m.Segments, info), append(left, dead[i])
+		m.Chunks -= s.deadRows(dead[i])
+	}
+	for _, s := range b.sealed {
+		m.Segments, left = append(m.Segments, s), append(left, nil)
+	}
+	for _, s := range m.Segments {
+		m.Documents += s.Documents - s.Deleted
+		m.Chunks += s.Chunks
+	}
+	if m.Chunks > 0 {
+		m.Space, m.Dims = b.space, b.dims
+	}
+	return m, left
+}
+
+// publish makes the generation current: everything it names is synced, then
+// one rename of the "current" file switches readers over.
+func (b *Builder) publish(m Manifest, dead [][]uint32) error {
 	name := generationDir(m.Generation)
-	if err := os.Rename(b.tmp, filepath.Join(b.dir, name)); err != nil {
+	if err := b.writeGeneration(name, m, dead); err != nil {
 		return fmt.Errorf("publish generation: %w", err)
 	}
-	if err := syncDir(b.dir); err != nil {
-		return fmt.Errorf("publish generation: %w", err)
-	}
-	if err := writeFileSync(filepath.Join(b.dir, currentFile), []byte(name)); err != nil {
+	b.current = true // also if it fails now: the rename may have happened
+	if err := writeFileSync(b.home.fs, b.home.path(currentFile), []byte(name)); err != nil {
 		return fmt.Errorf("publish generation: %w", err)
 	}
 	// The run is published; what cannot be removed now, the next run removes.
-	_ = b.sweep(m.Generation)
+	if b.cache != nil {
+		_ = b.cache.remove()
+	}
+	_ = b.home.sweep(slices.DeleteFunc([]string{name, b.base}, func(n string) bool { return n == "" })...)
 	return nil
 }
 
-// Abort ends a run without publishing; after Commit it only lets go of the
-// lock. It may be called more than once.
-func (b *Builder) Abort() error {
+func (b *Builder) writeGeneration(name string, m Manifest, dead [][]uint32) error {
+	fsys, tmp := b.home.fs, b.home.path(name+".tmp")
+	if err := fsys.Sync(b.home.path(segmentsFolder)); err != nil {
+		return err
+	}
+	if err := fsys.MkdirAll(tmp); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(dead, func(docs []uint32) bool { return len(docs) > 0 }) {
+		if err := writeFile(fsys, b.home.path(name+".tmp", deletedFile), encodeDeleted(dead)); err != nil {
+			return err
+		}
+	}
 	var err error
-	if b.out != nil {
-		err = b.out.close()
-		b.out = nil
+	if m.Files, err = sealFiles(fsys, tmp, ""); err != nil {
+		return err
 	}
-	if b.tmp != "" {
-		err = errors.Join(err, os.RemoveAll(b.tmp))
-		b.tmp = ""
+	manifest, err := m.encode()
+	if err != nil {
+		return err
 	}
-	if b.prev != nil {
-		err = errors.Join(err, b.prev.close())
-		b.prev = nil
+	if err := writeFileSync(fsys, b.home.path(name+".tmp", manifestFile), manifest); err != nil {
+		return err
 	}
-	if b.lock != nil {
-		err = errors.Join(err, b.lock.Unlock())
-		b.lock = nil
+	b.finished = true
+	if err := fsys.Rename(tmp, b.home.path(name)); err != nil {
+		return err
 	}
-	return err
+	return fsys.Sync(b.home.dir)
 }

@@ -14,9 +14,9 @@ import (
 )
 
 func TestGarbageInCurrent(t *testing.T) {
-	dir, gen := damageable(t)
-	path := filepath.Join(filepath.Dir(gen), "current")
-	for _, garbage := range []string{"", "garbage", "gen-1", "gen-000001\n", "../../etc", "gen-000007", "\x00\xff"} {
+	dir, _ := damageable(t)
+	path := filepath.Join(dir, "collections", "c", "current")
+	for _, garbage := range []string{"", "garbage", "gen-1", "gen-000001\n", "../../etc", "gen-000000", "\x00\xff"} {
 		if err := os.WriteFile(path, []byte(garbage), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +26,7 @@ func TestGarbageInCurrent(t *testing.T) {
 		_, buildErr := x.Build(t.Context(), index.BuildOptions{Collection: "c"})
 		for name, err := range map[string]error{"vector": legs.Vector.Err, "keyword": legs.Keyword.Err, "verify": x.Verify("c"), "build": buildErr} {
 			want := path
-			if garbage == "gen-000007" {
+			if garbage == "gen-000000" { // there is none before it
 				want = garbage
 			}
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "again") {
@@ -47,8 +47,8 @@ func TestGarbageInCurrent(t *testing.T) {
 // run takes it up, as it does after a first run that was killed just before
 // its end.
 func TestMissingCurrent(t *testing.T) {
-	dir, gen := damageable(t)
-	path := filepath.Join(filepath.Dir(gen), "current")
+	dir, _ := damageable(t)
+	path := filepath.Join(dir, "collections", "c", "current")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -79,13 +79,13 @@ func TestMissingCurrent(t *testing.T) {
 }
 
 func TestManifest(t *testing.T) {
-	dir, gen := damageable(t)
-	path := filepath.Join(gen, "manifest.json")
+	dir, _ := damageable(t)
+	path := filepath.Join(published(t, dir), "manifest.json")
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	later := bytes.Replace(whole, []byte(`"format": 1,`), []byte(`"format": 99, "new": {},`), 1)
+	later := bytes.Replace(whole, []byte(`"format": 2,`), []byte(`"format": 99, "new": {},`), 1)
 	moved := bytes.Replace(whole, []byte(`"generation": 1,`), []byte(`"generation": 7,`), 1)
 	tests := []struct {
 		name string

@@ -22,24 +22,24 @@ func withGraph(o *index.Options) {
 	o.Vector, _ = vector.New("hnsw")
 }
 
-func damageable(t testing.TB) (dir, gen string) {
+func damageable(t testing.TB) (dir, seg string) {
 	t.Helper()
 	dir = t.TempDir()
 	ingest(t, open(t, dir, newEmbedder(), withGraph), "src", doc("a", twoChunks), doc("b", "another fox"), doc("empty", ""))
-	return dir, published(t, dir)
+	return dir, segment(t, dir)
 }
 
-// generationFiles are the paths of all files of a generation.
-func generationFiles(t testing.TB, gen string) []string {
+// generationFiles are the paths of the manifest and of all files of a segment.
+func generationFiles(t testing.TB, dir, seg string) []string {
 	t.Helper()
-	var paths []string
-	err := filepath.WalkDir(gen, func(path string, d fs.DirEntry, err error) error {
+	paths := []string{filepath.Join(published(t, dir), "manifest.json")}
+	err := filepath.WalkDir(seg, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			paths = append(paths, path)
 		}
 		return err
 	})
-	if err != nil || len(paths) < 8 {
+	if err != nil || len(paths) < 9 {
 		t.Fatalf("got the files %q, error %v, want all of a generation", paths, err)
 	}
 	return paths
@@ -62,11 +62,10 @@ func damages(whole []byte) [][]byte {
 // Verify names the file; a run refuses to go on from damaged data, and makes
 // damaged legs anew.
 func TestDamagedFile(t *testing.T) {
-	dir, gen := damageable(t)
+	dir, seg := damageable(t)
 	want := ask(t, open(t, dir, newEmbedder(), withGraph), "the fox")
-	for _, path := range generationFiles(t, gen) {
-		name, _ := filepath.Rel(gen, path)
-		t.Run(name, func(t *testing.T) {
+	for _, path := range generationFiles(t, dir, seg) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
 			whole, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -1,9 +1,10 @@
 // Package index holds a collection's documents and chunks on disk and answers
 // a query with two legs, vector and keyword.
 //
-// The package owns the types and the commit: a run of a [Builder] writes a
-// whole new generation into a folder of its own and publishes it with one
-// rename, so that both legs always know the same documents. What it stores
+// The package owns the types and the commit: a run of a [Builder] writes what
+// is new into a segment, says in a manifest which segments and which of their
+// documents make the new generation, and publishes it with one rename, so that
+// both legs always know the same documents. What it stores
 // with is handed in: a [Splitter], an [Embedder], a [VectorEngine] and a
 // [KeywordEngine], each an adapter in a folder below this one.
 //
@@ -14,7 +15,7 @@ package index
 type Document struct {
 	ID    string         // unique within a collection
 	URL   string         // the page's address or the file's path; "" if there is none
-	Title string         // "" if there is none
+	Title string         // "" if there is none; embedded before each chunk, unless it is the file's name
 	Text  string         // UTF-8
 	Meta  map[string]any // JSON values; may be nil
 	Marks []Mark         // in the order of Start; may be nil
@@ -25,8 +26,8 @@ type Document struct {
 // of the mark before holds on. A chunk has the metadata of the last mark at or
 // before its start, over the document's own.
 type Mark struct {
-	Start int            // in characters (code points) of the text
-	Meta  map[string]any // JSON values
+	Start int            `json:"start"`          // in characters (code points) of the text
+	Meta  map[string]any `json:"meta,omitempty"` // JSON values
 }
 
 // Chunk is one indexed piece of a document's text.
@@ -51,7 +52,7 @@ type Hit struct {
 	Chunk Chunk
 	Score float64
 
-	from *genReader // nil where the text is there
+	from *segment // nil where the text is there
 	row  int
 }
 

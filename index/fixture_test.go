@@ -22,7 +22,14 @@ import (
 	"github.com/ragproxy/ragproxy/index/vector"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("RAGPROXY_TORTURE"); dir != "" { // TestTorture starts this binary again
+		fmt.Fprintln(os.Stderr, torture(dir, os.Getenv("RAGPROXY_TORTURE_SEED")))
+		os.Exit(1)
+	}
+	// Files of hits are closed by the runtime, at some time.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.runFinalizers"))
+}
 
 const dims = 16
 
@@ -100,7 +107,7 @@ func open(t testing.TB, dir string, e index.Embedder, change ...func(*index.Opti
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := index.Options{Dir: dir, Embedder: e, Splitter: splitter, Vector: exact, VectorByName: vector.New, Keyword: keyword}
+	opts := index.Options{Dir: dir, Embedder: e, Splitter: splitter, Vector: exact, VectorByName: vector.New, Keyword: keyword, FS: unsynced{index.RealFS()}}
 	for _, c := range change {
 		c(&opts)
 	}
@@ -113,9 +120,14 @@ func open(t testing.TB, dir string, e index.Embedder, change ...func(*index.Opti
 	return x
 }
 
+// unsynced saves the time of syncing where nothing cuts the power.
+type unsynced struct{ index.FS }
+
+func (unsynced) Sync(string) error { return nil }
+
 // doc has its id in its title and address, too.
 func doc(id, text string) index.Document {
-	return index.Document{ID: id, URL: "https://example.com/" + id, Title: "The " + id, Text: text}
+	return index.Document{ID: id, URL: "https://example.com/" + id, Title: id, Text: text}
 }
 
 func begin(t testing.TB, x *index.Index) *index.Builder {
@@ -254,6 +266,16 @@ func published(t testing.TB, dir string) string {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, "collections", "c", string(name))
+}
+
+// segment is the path of the only segment of collection c.
+func segment(t testing.TB, dir string) string {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(dir, "collections", "c", "segments", "*"))
+	if err != nil || len(segments) != 1 {
+		t.Fatalf("got the segments %q, error %v, want one", segments, err)
+	}
+	return segments[0]
 }
 
 func foxes(n int) []index.Document {

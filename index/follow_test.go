@@ -125,14 +125,21 @@ func (e *hookedKeyword) Open(dirs []string) (index.KeywordSearcher, error) {
 	return e.KeywordEngine.Open(dirs)
 }
 
-// TestReplacedWhileOpening publishes, and so removes the generation before,
+// TestReplacedWhileOpening publishes, and so removes the generation that is read,
 // when a search has opened half of it.
 func TestReplacedWhileOpening(t *testing.T) {
 	dir := t.TempDir()
 	writer := open(t, dir, newEmbedder())
 	ingest(t, writer, "src", doc("a", "a fox"))
 	reader := open(t, dir, newEmbedder(), func(o *index.Options) {
-		o.Keyword = &hookedKeyword{o.Keyword, func() { ingest(t, writer, "src", doc("b", "a fox")) }}
+		o.Keyword = &hookedKeyword{o.Keyword, func() {
+			for _, id := range []string{"b", "d"} { // the one before is kept
+				b := begin(t, writer)
+				b.Prune("src")
+				add(t, b, "src", doc(id, "a fox"))
+				commit(t, b)
+			}
+		}}
 	})
-	holds(t, reader, "a", "b")
+	holds(t, reader, "d")
 }

@@ -41,7 +41,7 @@ type Embedder interface {
 	Space(ctx context.Context) (string, error)
 }
 
-// Match is one answer of an engine: the row of a chunk within its generation
+// Match is one answer of an engine: the row of a chunk within what was opened
 // (from 0, in the order they were built) and the engine's score, higher is
 // better.
 type Match struct {
@@ -73,7 +73,7 @@ func (m Matrix) Rows() int {
 // Row is row i, not a copy.
 func (m Matrix) Row(i int) []float32 { return m.Data[i*m.Dims : (i+1)*m.Dims] }
 
-// VectorEngine makes and opens the vector leg of a generation.
+// VectorEngine makes and opens the vector leg of a segment.
 type VectorEngine interface {
 	// Name is the engine's name in the manifest ("exact", "hnsw").
 	Name() string
@@ -96,7 +96,16 @@ type VectorSearcher interface {
 	Close() error
 }
 
-// KeywordEngine makes and opens the keyword leg of a generation.
+// LegVerifier is implemented by searchers of either leg that can tell more of
+// themselves than that their files are as they were written: that a graph is
+// connected, that there are postings for so many rows. Verify reads all of the
+// leg.
+type LegVerifier interface {
+	Verify(ctx context.Context, rows int) error
+}
+
+// KeywordEngine makes the keyword leg of a segment and opens
+// those of a generation.
 type KeywordEngine interface {
 	// Name is the engine's name, with its analyzer, in the manifest.
 	Name() string

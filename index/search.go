@@ -2,11 +2,8 @@ package index
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -15,12 +12,11 @@ import (
 type Query struct {
 	Text       string
 	Collection string
-	Depth      int // at most so many hits a leg; > 0
+	Depth      int // each leg finds at most so many; > 0
 	// SkipVector and SkipKeyword leave a leg out.
 	SkipVector, SkipKeyword bool
-	// Filters keep the chunks whose metadata has, for each key, the value or
-	// one of a list of values. The keys "document_id", "url" and "title" mean
-	// the document's own. A list is a []any; numbers compare by value.
+	// Filters keep the chunks whose documents pass; see [CheckFilters] for the
+	// two forms. nil keeps all.
 	Filters map[string]any
 }
 
@@ -31,15 +27,16 @@ type Legs struct {
 }
 
 // Leg is one leg's answer: its hits, best first, or its error. A leg that the
-// query skipped has neither.
+// query skipped has neither. An engine that can tell cheaply appends to what a
+// leg found its score of what only the other leg did.
 type Leg struct {
 	Hits []Hit
 	// Floor and Ceiling give the scores their meaning: a chunk that has nothing
 	// to do with the query scores about Floor, and next to none scores above
 	// Ceiling. Both are 0 where the engine does not know.
 	Floor, Ceiling float64
-	Err  error
-	Took time.Duration
+	Err            error
+	Took           time.Duration
 }
 
 // ErrSpace says that a collection was made with another embedder than the one
@@ -50,6 +47,10 @@ var ErrSpace = errors.New("the collection was made with another embedder")
 // could take (an unknown collection: [ErrNotFound]); everything that strikes
 // one leg only is that leg's error.
 func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
+	filter, err := parseFilters(q.Filters)
+	if err != nil {
+		return Legs{}, err
+	}
 	s, err := x.snapshot(q.Collection)
 	if errors.Is(err, ErrNotFound) {
 		return Legs{}, err
@@ -58,26 +59,35 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 		return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}}, nil
 	}
 	defer s.release()
-	allow, err := s.allow(q.Filters)
+	allow, err := s.allow(filter)
 	if err != nil {
-		return Legs{}, err
+		return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}}, nil
 	}
 	var legs Legs
+	var vector []float32
+	var ceiling float64
 	var wg sync.WaitGroup
 	if !q.SkipVector {
-		wg.Go(func() { legs.Vector = run(s, func() ([]Match, error) { return x.searchVector(ctx, s, q, allow) }) })
+		wg.Go(func() {
+			legs.Vector = run(s, func() (found []Match, err error) {
+				found, vector, err = x.searchVector(ctx, s, q, allow)
+				return found, err
+			})
+		})
 	}
 	if !q.SkipKeyword {
 		wg.Go(func() {
-			legs.Keyword = run(s, func() ([]Match, error) {
-				if s.keywordErr != nil {
-					return nil, s.keywordErr
-				}
-				return s.keyword.Search(ctx, q.Text, q.Depth, allow)
+			legs.Keyword = run(s, func() (found []Match, err error) {
+				found, ceiling, err = searchKeyword(ctx, s, q, allow)
+				return found, err
 			})
 		})
 	}
 	wg.Wait()
+	legs.Keyword.Ceiling = ceiling
+	if vector != nil {
+		s.scaleVectors(vector, &legs)
+	}
 	return legs, nil
 }
 
@@ -91,100 +101,64 @@ func run(s *snapshot, search func() ([]Match, error)) Leg {
 	return Leg{Hits: hits, Err: err, Took: time.Since(begin)}
 }
 
-func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow Allow) ([]Match, error) {
-	if s.vectorErr != nil {
-		return nil, s.vectorErr
+// searchKeyword returns the matches and the ceiling of their scores, 0 if the
+// engine does not know it.
+func searchKeyword(ctx context.Context, s *snapshot, q Query, allow bits) ([]Match, float64, error) {
+	if s.keywordErr != nil {
+		return nil, 0, s.keywordErr
 	}
-	if s.manifest.Chunks == 0 {
-		return nil, nil
+	var only Allow
+	if allow != nil {
+		only = allow.has
+	}
+	found, err := s.keyword.Search(ctx, q.Text, q.Depth, only)
+	scaled, ok := s.keyword.(Scaled)
+	if err != nil || !ok || len(found) == 0 {
+		return found, 0, err
+	}
+	ceiling, err := scaled.Ceiling(ctx, q.Text)
+	return found, ceiling, err
+}
+
+// searchVector returns the matches and the query's vector.
+func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow bits) ([]Match, []float32, error) {
+	if s.vectorErr != nil {
+		return nil, nil, s.vectorErr
+	}
+	if s.gen.manifest.Chunks == 0 {
+		return nil, nil, nil
 	}
 	// The query first: it fails fast where the embedder is dead, and tells its
 	// dimensions, which Space may have to ask for.
 	v, err := x.opts.Embedder.EmbedQuery(ctx, q.Text)
 	if err != nil {
-		return nil, fmt.Errorf("embed query: %w", err)
+		return nil, nil, fmt.Errorf("embed query: %w", err)
 	}
 	space, err := x.opts.Embedder.Space(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("embed query: %w", err)
+		return nil, nil, fmt.Errorf("embed query: %w", err)
 	}
-	if space != s.manifest.Space {
-		return nil, fmt.Errorf("%w: it holds %s, the embedder gives %s", ErrSpace, s.manifest.Space, space)
+	if space != s.gen.manifest.Space {
+		return nil, nil, fmt.Errorf("%w: it holds %s, the embedder gives %s", ErrSpace, s.gen.manifest.Space, space)
 	}
-	return s.vector.Search(ctx, v, q.Depth, allow)
+	found, err := s.searchVectors(ctx, v, q.Depth, allow)
+	return found, v, err
 }
 
-// allow turns filters into a test of rows, with the documents judged once.
-func (s *snapshot) allow(filters map[string]any) (Allow, error) {
-	if len(filters) == 0 {
-		return nil, nil
+// allow is the rows that a search may return, with the documents judged once;
+// nil if it may return all.
+func (s *snapshot) allow(f filter) (bits, error) {
+	if f == nil {
+		return s.live, nil
 	}
-	wanted := make(map[string]map[string]bool, len(filters))
-	for key, value := range filters {
-		values, ok := value.([]any)
-		if !ok {
-			values = []any{value}
+	rows := newBits(s.rows)
+	err := s.gen.live(func(at docPlace, e docEntry) error {
+		d, err := s.segs[at.seg].document(at.doc)
+		if err == nil && f.matches(d) {
+			first := s.base[at.seg] + int(e.First)
+			rows.add(first, first+int(e.Count))
 		}
-		wanted[key] = make(map[string]bool, len(values))
-		for _, v := range values {
-			s, err := canonical(v)
-			if err != nil {
-				return nil, fmt.Errorf("read filter %s: %w", key, err)
-			}
-			wanted[key][s] = true
-		}
-	}
-	docs := make([]bool, len(s.chunks.docs))
-	for i := range s.chunks.docs {
-		docs[i] = s.chunks.docs[i].matches(wanted)
-	}
-	return func(row int) bool { return docs[s.chunks.record(row).Doc] }, nil
-}
-
-func (d *docRecord) matches(wanted map[string]map[string]bool) bool {
-	for key, values := range wanted {
-		if !values[d.field(key)] {
-			return false
-		}
-	}
-	return true
-}
-
-// field is the canonical form of a metadata value; "" if the document has none.
-func (d *docRecord) field(key string) string {
-	var v any
-	switch key {
-	case "document_id":
-		v = d.ID
-	case "url":
-		v = d.URL
-	case "title":
-		v = d.Title
-	default:
-		var ok bool
-		if v, ok = d.Meta[key]; !ok {
-			return ""
-		}
-	}
-	s, err := canonical(v)
-	if err != nil { // it was read from JSON, so it can be written
-		return ""
-	}
-	return s
-}
-
-// canonical is the JSON of a value, with a number spelled in one way: 1, 1.0
-// and 1e0 are the same. Whole numbers are exact, whatever their size.
-func canonical(v any) (string, error) {
-	b, err := json.Marshal(v)
-	s := string(b)
-	if err != nil || strings.Trim(s, "+-.0123456789eE") != "" || strings.Trim(s, "-0123456789") == "" && s != "-0" {
-		return s, err
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil { // beyond float64: equal to itself only
-		return s, nil
-	}
-	b, err = json.Marshal(f + 0) // -0 + 0 is 0
-	return string(b), err
+		return err
+	})
+	return rows, err
 }

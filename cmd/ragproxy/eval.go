@@ -254,7 +254,11 @@ func (e *evaluation) index(cmd *cobra.Command, cfg *config.Config, idx *index.In
 		return err
 	}
 	defer builder.Abort()
-	r := indexRun{builder: builder, options: loadOptions(cmd, cfg, e.flags.indexFlags), progress: progress, stderr: cmd.ErrOrStderr(), prune: true}
+	options, err := loadOptions(cmd, cfg, e.flags.indexFlags)
+	if err != nil {
+		return err
+	}
+	r := indexRun{builder: builder, options: options, progress: progress, stderr: cmd.ErrOrStderr(), prune: true}
 	if err := r.sources(cmd.Context(), e.set.Sources); err != nil {
 		return err
 	}

@@ -98,9 +98,17 @@ func openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error
 	if err != nil {
 		return nil, err
 	}
+	logger, err := newLogger(cfg, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
 	return index.Open(index.Options{
+		Damaged: func(collection string, err error) {
+			logger.Warn("index damaged", "collection", collection, "error", err)
+		},
 		Dir: cfg.DataDir, Embedder: embedder, Splitter: splitter,
 		Vector: engine, VectorByName: vector.New, Keyword: keyword,
+		KeywordByName: func(name string) (index.KeywordEngine, error) { return lexical.ByName(name, lexical.Options{}) },
 	}), nil
 }
 

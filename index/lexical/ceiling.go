@@ -8,11 +8,11 @@ import (
 // A chunk that has every word of the query without end would score the sum of
 // the words' idf; what fits well reaches about fitting of that. A query of few
 // or common words says little about what it wants, however well they are met:
-// doubt, about the idf of a rare word, keeps it from looking sure. Both are
+// doubt, in words that a single chunk has, keeps it from looking sure. Both are
 // measured (ADR 6).
 const (
-	fitting = .6
-	doubt   = 5
+	fitting = .45
+	doubt   = 1.1
 )
 
 // Ceiling is a score that next to no chunk exceeds for this query.
@@ -30,5 +30,5 @@ func (s *searcher) Ceiling(ctx context.Context, query string) (float64, error) {
 		}
 		sum += float64(t.count) * s.idf(len(list))
 	}
-	return fitting*sum + doubt, nil
+	return fitting*sum + doubt*s.idf(1), nil
 }
