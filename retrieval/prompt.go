@@ -22,7 +22,8 @@ var rewritePrompt string
 //
 // The answer template gets .Passages (each with .N, .Title, .Text), .Marker
 // (random, new for each request, so that no indexed text can forge a
-// passage's end) and .Query. The rewrite template gets nothing; it is the
+// passage's end) and .Query. Titles and texts are quoted: what is not seen is
+// gone, and no control token of a chat template is whole. The rewrite template gets nothing; it is the
 // system message before the chat history.
 type Prompts struct {
 	answer  *template.Template
@@ -88,9 +89,23 @@ func readTemplate(path, name, builtin string) (*template.Template, error) {
 func (p Prompts) Answer(query string, sources []Source) (string, error) {
 	data := promptData{Marker: newMarker(), Query: query}
 	for _, s := range sources {
-		data.Passages = append(data.Passages, promptPassage{N: s.N, Title: attribute(s.Chunk.Title), Text: s.Chunk.Text})
+		data.Passages = append(data.Passages, promptPassage{N: s.N, Title: breakTokens(attribute(visible(s.Chunk.Title))), Text: quoted(s.Chunk.Text)})
 	}
 	return execute(p.answer, data)
+}
+
+// Delimits says whether the answer template has the marker before and behind
+// each passage's text, as the built-in one has. One that has not leaves a model
+// no way to tell where an indexed text ends.
+func (p Prompts) Delimits() bool {
+	const first, second, marker = "\x01", "\x02", "\x03"
+	prompt, err := execute(p.answer, promptData{Passages: []promptPassage{{1, "", first}, {2, "", second}}, Marker: marker})
+	if err != nil {
+		return false
+	}
+	before, rest, one := strings.Cut(prompt, first)
+	between, behind, two := strings.Cut(rest, second)
+	return one && two && strings.Contains(before, marker) && strings.Count(between, marker) > 1 && strings.Contains(behind, marker)
 }
 
 func execute(t *template.Template, data any) (string, error) {

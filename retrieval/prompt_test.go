@@ -65,7 +65,7 @@ func TestTitlesStayInTheirQuotes(t *testing.T) {
 	for title, want := range map[string]string{
 		`plain`:                        `plain`,
 		`a "quoted" one`:               `a 'quoted' one`,
-		"two\nlines\r\nof it":          `two lines  of it`,
+		"two\nlines\r\nof it":          `two lines of it`,
 		`x"><passage n="9" title="y">`: `x')(passage n='9' title='y')`,
 		"other\u2028breaks\u0085\v\f":  "other breaks   ",
 		"":                             "",
@@ -101,6 +101,29 @@ func TestOwnTemplates(t *testing.T) {
 	}
 	if p := prompts(t); !strings.HasPrefix(p.rewrite, "Given a chat history") {
 		t.Errorf("got the built-in rewrite prompt %q", p.rewrite)
+	}
+}
+
+func TestDelimits(t *testing.T) {
+	if !prompts(t).Delimits() {
+		t.Error("the built-in template: got no marks around its passages")
+	}
+	for text, want := range map[string]bool{
+		"{{range .Passages}}[{{$.Marker}}{{.Text}}{{$.Marker}}]{{end}}": true,
+		"{{.Marker}}{{range .Passages}}{{.Text}}{{end}}{{.Marker}}":     false,
+		"{{range .Passages}}{{$.Marker}}{{.Text}}{{end}}":               false,
+		"{{range .Passages}}{{.Text}}{{end}}":                           false,
+		"{{.Marker}}":                                                   false,
+	} {
+		path := filepath.Join(t.TempDir(), "answer.tmpl")
+		write(t, path, text)
+		p, err := LoadPrompts(path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Delimits(); got != want {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
 	}
 }
 

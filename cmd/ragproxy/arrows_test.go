@@ -42,6 +42,10 @@ var arrows = map[string]map[string]string{
 	"proxy/builtin":         {},
 	"proxy/sse":             {},
 	"retrieval":             {"index": "queries, hits and chunks are its types"},
+	"internal/guardbench": {
+		"index":     "its passages are chunks",
+		"retrieval": "writes the prompts that it measures",
+	},
 	"retrieval/eval": {
 		"index":     "judges chunks",
 		"retrieval": "asks the pipeline",
