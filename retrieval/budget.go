@@ -97,3 +97,20 @@ func (r *Retriever) fit(query string, sources []Source, used int) ([]Source, str
 	}
 	return nil, "", nil
 }
+
+// Shorten leaves the first n of a result's sources and writes the prompt anew,
+// for an upstream that has no room for all. On an error, the template's, the
+// result stays as it is.
+func (r *Retriever) Shorten(res *Result, n int) error {
+	n = max(0, min(n, len(res.Sources)))
+	if n == 0 {
+		res.Sources, res.Prompt = nil, ""
+		return nil
+	}
+	prompt, err := r.opts.Prompts.Answer(res.Query, res.Sources[:n])
+	if err != nil {
+		return err
+	}
+	res.Sources, res.Prompt = res.Sources[:n:n], prompt
+	return nil
+}

@@ -40,7 +40,8 @@ type RetrievalStarted struct {
 }
 
 // RetrievalFailed says that a leg gave no answer, and which one answers
-// alone; Fallback is "" when none does.
+// alone; Fallback is "" when none does. With StageRerank for the leg it says
+// that the re-ranker gave none and the fused order stands.
 type RetrievalFailed struct {
 	Leg      string
 	Err      *StageError
@@ -79,12 +80,17 @@ const (
 	LegKeyword = "bm25"
 )
 
-// StageRewrite is the rewrite in Result.Degraded.
-const StageRewrite = "rewrite"
+// Stages beside the legs, in Result.Degraded; the re-ranking also where a leg
+// stands in events.
+const (
+	StageRewrite = "rewrite"
+	StageRerank  = "rerank"
+)
 
 // Source is one retrieved chunk as a passage of the prompt: N is its number
 // there, from 1. Vector and Keyword are the legs' own scores, nil where the
-// leg does not have it; Hit.Score is the fused one.
+// leg does not have it; Hit.Score is the fused one, which does not fall from
+// source to source where they were re-ranked.
 type Source struct {
 	N int
 	index.Hit

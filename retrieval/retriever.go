@@ -46,7 +46,7 @@ type Options struct {
 	// and 1 the other leg is not asked.
 	VectorWeight float64
 	Fusion       string  // FuseScores or FuseRanks; "" is FuseScores
-	MinScore     float64 // hits below are dropped; 0 drops none
+	MinScore     float64 // hits with a fused score below are dropped; 0 drops none
 	// MaxContextTokens bounds request, passages and answer together: passages
 	// that have no room are left out, the last first. 0 is no bound. Tokens
 	// counts; it may be nil without a bound.
@@ -56,6 +56,7 @@ type Options struct {
 	// answered counts as failed; 0 is no limit.
 	Deadline time.Duration
 	Rewrite  RewriteOptions
+	Rerank   RerankOptions
 }
 
 // Retriever is the pipeline; safe for concurrent use.
@@ -93,7 +94,7 @@ type Result struct {
 	Query    string // what was searched
 	Original string // the user's turn
 	Sources  []Source
-	Degraded []string // stages that failed: rewrite, vector, bm25
+	Degraded []string // stages that failed: rewrite, vector, bm25, rerank
 	Causes   []error  // why, one each; for the log
 	Prompt   string   // for the upstream; "" when there are no sources
 	Usage    *Usage   // of the rewrite; nil if none ran or none was reported
@@ -147,7 +148,10 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *a
 	if err != nil && (req.Collection != "" || !errors.Is(err, index.ErrNotFound)) {
 		return err
 	}
-	found := r.keep(list, search)
+	found, err := r.keep(ctx, list, search)
+	if err != nil {
+		return err
+	}
 	for _, f := range found.Failed {
 		on(f)
 		res.Degraded, res.Causes = append(res.Degraded, f.Leg), append(res.Causes, f.Err)

@@ -19,20 +19,20 @@ type SearchRequest struct {
 }
 
 // Found is the answer to a SearchRequest: the best chunks, and the legs that
-// failed.
+// failed, the re-ranker last.
 type Found struct {
 	Sources []Source
 	Failed  []RetrievalFailed
 }
 
-// Search asks both legs, fuses them and keeps the best TopK. The error is
-// index.ErrNotFound, the context's, or that of a query no leg can take.
+// Search asks both legs, fuses them, has the best re-ranked and keeps TopK. The
+// error is index.ErrNotFound, the context's, or that of a query no leg can take.
 func (r *Retriever) Search(ctx context.Context, req SearchRequest) (Found, error) {
 	list, err := r.rank(ctx, req)
 	if err != nil {
 		return Found{}, err
 	}
-	return r.keep(list, req), nil
+	return r.keep(ctx, list, req)
 }
 
 // ranking is a whole fused list, before the best are kept.
@@ -62,16 +62,37 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	return ranking{r.fuse(legs, depth), r.failures(legs)}, nil
 }
 
-// keep numbers the best hits of a list as sources and reads their texts. A hit
-// whose text cannot be read is passed over, and the legs that found it failed.
-// One that says the same words as a better one is passed over, too: it would
-// take a passage's place and tell the model nothing.
-func (r *Retriever) keep(list ranking, req SearchRequest) Found {
+// keep numbers the best hits of a list as sources, after they were ranked again
+// where there is a re-ranker. The error is the context's.
+func (r *Retriever) keep(ctx context.Context, list ranking, req SearchRequest) (Found, error) {
 	out := Found{Failed: list.failed}
+	most := req.TopK
+	if most > 0 && r.opts.Rerank.Reranker != nil {
+		most = max(most, r.opts.Rerank.Depth)
+	}
+	r.read(&out, list.hits, req.Collection, most)
+	r.rerank(ctx, req.Query, &out)
+	if err := context.Cause(ctx); err != nil {
+		return Found{}, err
+	}
+	if k := max(req.TopK, 0); len(out.Sources) > k {
+		out.Sources = slices.Clone(out.Sources[:k]) // the others' texts are not kept for them
+	}
+	for i := range out.Sources {
+		out.Sources[i].N = i + 1
+	}
+	return out, nil
+}
+
+// read reads the texts of the best hits, until there are enough. A hit whose
+// text cannot be read is passed over, and the legs that found it failed. One
+// that says the same words as a better one is passed over, too: it would take a
+// passage's place and tell the model nothing.
+func (r *Retriever) read(out *Found, hits []fused, collection string, most int) {
 	told := map[string]bool{}
-	for _, f := range list.hits {
-		if len(out.Sources) >= req.TopK || r.opts.MinScore > 0 && f.score < r.opts.MinScore {
-			break
+	for _, f := range hits {
+		if len(out.Sources) >= most || r.opts.MinScore > 0 && f.score < r.opts.MinScore {
+			return
 		}
 		hit := *f.hit // a copy: the legs' answers are not kept for it
 		if err := hit.Load(); err != nil {
@@ -84,11 +105,8 @@ func (r *Retriever) keep(list ranking, req SearchRequest) Found {
 		}
 		told[words] = true
 		hit.Score = f.score
-		out.Sources = append(out.Sources, Source{
-			N: len(out.Sources) + 1, Hit: hit, Vector: copyOf(f.vector), Keyword: copyOf(f.keyword), Collection: req.Collection,
-		})
+		out.Sources = append(out.Sources, Source{Hit: hit, Vector: copyOf(f.vector), Keyword: copyOf(f.keyword), Collection: collection})
 	}
-	return out
 }
 
 func copyOf(score *float64) *float64 {

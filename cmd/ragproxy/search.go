@@ -65,7 +65,7 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 	for _, f := range found.Failed {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", legFailure(f.Leg, f.Fallback, legCause(f.Err)))
 	}
-	if len(found.Failed) > 0 && len(found.Failed) == retriever.Legs() {
+	if failedLegs(found) == retriever.Legs() {
 		return errors.New("search: no leg answered")
 	}
 	if asJSON {
@@ -93,8 +93,21 @@ func legCause(err *retrieval.StageError) string {
 	return err.Error()
 }
 
+func failedLegs(found retrieval.Found) int {
+	n := 0
+	for _, f := range found.Failed {
+		if f.Leg != retrieval.StageRerank {
+			n++
+		}
+	}
+	return n
+}
+
 // legFailure tells a dead leg and who stands in for it.
 func legFailure(leg, fallback, cause string) string {
+	if leg == retrieval.StageRerank {
+		return "the order is that of the search, not of the re-ranker: " + cause
+	}
 	if fallback == "" {
 		return fmt.Sprintf("the %s leg did not answer: %s", leg, cause)
 	}
