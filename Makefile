@@ -36,10 +36,13 @@ endif
 	go test -run '^$$' -bench . -benchmem ./...
 
 # An index under 10,000 kill -9 in the middle of what it does, a quarter of an
-# hour; then a gigabyte of text.
+# hour; a gigabyte of text; a million questions of keys that may not see all;
+# 10,000 connections that never end their request.
 torture:
 	RAGPROXY_KILLS=10000 go test -count=1 -timeout 4h -v -run '^TestTorture$$' ./index
 	RAGPROXY_MEMORY_MB=1000 go test -count=1 -timeout 1h -v -run '^TestMemory$$' ./index
+	RAGPROXY_LEAK_TRIPLES=1000000 go test -count=1 -timeout 1h -v -run '^TestNoLeak$$' ./proxy
+	RAGPROXY_LORIS_CONNECTIONS=10000 go test -count=1 -v -run SlowLoris ./proxy
 
 check:
 	bash .ci/run

@@ -32,11 +32,16 @@ type Config struct {
 	Rewrite   Rewrite   `key:"rewrite"`
 	Index     Index     `key:"index"`
 	Retrieval Retrieval `key:"retrieval"`
+	Rerank    Rerank    `key:"rerank"`
 	Prompt    Prompt    `key:"prompt"`
 	Stream    Stream    `key:"stream"`
 	// Aliases are further model names with settings of their own. Default none.
 	Aliases []Alias `key:"aliases"`
+	Auth    Auth    `key:"auth"`
 	Limits  Limits  `key:"limits"`
+	Server  Server  `key:"server"`
+	TLS     TLS     `key:"tls"`
+	CORS    CORS    `key:"cors"`
 	Load    Fetch   `key:"load"`
 
 	file    string            // the file that was read, "" = none
@@ -62,6 +67,16 @@ type Upstream struct {
 	// Model is what `ragproxy ask` asks for; clients of the server name their
 	// own. Default gpt-4o-mini.
 	Model string `key:"model"`
+	// CAFile holds PEM certificates to trust beside the system's. Default none.
+	CAFile string `key:"ca_file"`
+	// ProxyURL is the outbound proxy, http(s) or socks5. Empty follows
+	// HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as is the default.
+	ProxyURL string `key:"proxy_url" secret:"true"`
+	// ConnectTimeout bounds reaching the upstream; above 0. Default 10s.
+	ConnectTimeout time.Duration `key:"connect_timeout"`
+	// ResponseTimeout bounds the wait for the answer's header, which comes with
+	// a stream's first token, else behind the last one; 0 = no bound. Default 10m.
+	ResponseTimeout time.Duration `key:"response_timeout"`
 }
 
 // Embedding is where vectors come from.
@@ -131,6 +146,27 @@ type Retrieval struct {
 	MaxContextTokens int `key:"max_context_tokens"`
 }
 
+// Rerank has the best hits ranked again by a model behind an HTTP API.
+type Rerank struct {
+	// Kind is the API's shape: cohere (Cohere, Jina, Voyage, vLLM, llama.cpp,
+	// LiteLLM), tei (text-embeddings-inference) or empty, which is off.
+	// Default empty.
+	Kind string `key:"kind"`
+	// BaseURL is what stands before /rerank, mostly ending in /v1 for cohere
+	// (https://api.cohere.com/v2). Required where kind is set.
+	BaseURL string `key:"base_url"`
+	// APIKey is as configured; use [Config.RerankKey].
+	APIKey string `key:"api_key" secret:"true"`
+	// Model as the API names it; servers of one model need none, tei ignores it.
+	Model string `key:"model"`
+	// Depth is how many of the fused hits are ranked again, 2 to 1000; a default
+	// text-embeddings-inference takes 32. Default 30.
+	Depth int `key:"depth"`
+	// Deadline is how long that may take before the fused order stands; above 0,
+	// at most 5m. Default 2s.
+	Deadline time.Duration `key:"deadline"`
+}
+
 // Prompt is how passages reach the model.
 type Prompt struct {
 	// Placement is system or user: the message that takes the passages.
@@ -185,11 +221,79 @@ type Alias struct {
 	Reasoning *bool `key:"reasoning"`
 }
 
-// Limits bound what one client may do.
+// Auth says who may ask.
+type Auth struct {
+	// File holds the keys' hashes; `ragproxy keys` writes it. Default keys.json
+	// in data_dir.
+	File string `key:"file"`
+	// OpenToEveryone serves without keys on an address that other machines
+	// reach, too: whoever reaches it uses the upstream at your cost. Default
+	// false.
+	OpenToEveryone bool `key:"open_to_everyone"`
+}
+
+// Limits bound what clients may do. For numbers 0 = no bound.
 type Limits struct {
 	// MaxBodyBytes bounds a request's body: a number of bytes or 64MiB, 64MB.
 	// 1 to 1GiB. Default 64MiB.
 	MaxBodyBytes Bytes `key:"max_body_bytes"`
+	// MaxHeaderBytes bounds its header, 1 to 1MiB. Default 64KiB.
+	MaxHeaderBytes Bytes `key:"max_header_bytes"`
+	// MaxMessages and MaxParts (of all messages together) bound a chat
+	// completion. Default 10000 each.
+	MaxMessages int `key:"max_messages"`
+	MaxParts    int `key:"max_parts"`
+	// MaxDepth bounds the nesting of its JSON, 4 to 512. Default 512.
+	MaxDepth int `key:"max_depth"`
+	// MaxTopK bounds the passages that a client may ask for, 1 to 100. Default
+	// 100.
+	MaxTopK int `key:"max_top_k"`
+	// Concurrency is how many requests are worked on at a time, and
+	// ConcurrencyPerKey how many of one key that says nothing else; the others
+	// wait. Default 0.
+	Concurrency       int `key:"concurrency"`
+	ConcurrencyPerKey int `key:"concurrency_per_key"`
+	// QueueTimeout is how long they wait at most. Default 10s.
+	QueueTimeout time.Duration `key:"queue_timeout"`
+	// RequestsPerMinute and TokensPerMinute are those of a key that has none of
+	// its own; without keys they are of all requests together. Default 0.
+	RequestsPerMinute int `key:"requests_per_minute"`
+	TokensPerMinute   int `key:"tokens_per_minute"`
+	// HeaderTimeout and BodyTimeout are until when a request's header and body
+	// must be there; above 0. Default 10s and 2m.
+	HeaderTimeout time.Duration `key:"header_timeout"`
+	BodyTimeout   time.Duration `key:"body_timeout"`
+	// IdleTimeout closes a connection without a request; above 0. Default 2m.
+	IdleTimeout time.Duration `key:"idle_timeout"`
+	// WriteTimeout is how long a client may take nothing of its answer; above 0.
+	// Default 1m.
+	WriteTimeout time.Duration `key:"write_timeout"`
+}
+
+// Server is how the server meets the network and its end.
+type Server struct {
+	// Hosts are names, beside localhost and addresses, under which a server on
+	// loopback without keys may be asked. Default none.
+	Hosts []string `key:"hosts"`
+	// ShutdownDelay is how long a server that was told to end serves on, with
+	// /readyz saying 503. Default 0s.
+	ShutdownDelay time.Duration `key:"shutdown_delay"`
+	// DrainTimeout is how long running requests may then take. Default 30s.
+	DrainTimeout time.Duration `key:"drain_timeout"`
+}
+
+// TLS makes the server speak HTTPS. Both files or none; SIGHUP reads them
+// again.
+type TLS struct {
+	// CertFile and KeyFile are PEM. Default none.
+	CertFile string `key:"cert_file"`
+	KeyFile  string `key:"key_file"`
+}
+
+// CORS is which web pages may ask.
+type CORS struct {
+	// Origins are https://app.example and the like, or * for all. Default none.
+	Origins []string `key:"origins"`
 }
 
 // Fetch bounds what `ragproxy index` loads from URLs.
@@ -222,15 +326,20 @@ func Default() *Config {
 	return &Config{
 		Listen:    "127.0.0.1:8080",
 		LogLevel:  "info",
-		Upstream:  Upstream{Model: "gpt-4o-mini"},
+		Upstream:  Upstream{Model: "gpt-4o-mini", ConnectTimeout: 10 * time.Second, ResponseTimeout: 10 * time.Minute},
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
 		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
 		Index:     Index{Vector: "auto"},
 		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores"},
+		Rerank:    Rerank{Depth: 30, Deadline: 2 * time.Second},
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
-		Limits:    Limits{MaxBodyBytes: 64 * MiB},
-		Load:      Fetch{Timeout: 5 * time.Second, MaxBytes: 64 * MiB, ParseTimeout: time.Minute, Delay: 250 * time.Millisecond},
+		Limits: Limits{
+			MaxBodyBytes: 64 * MiB, MaxHeaderBytes: 64 * KiB, MaxMessages: 10000, MaxParts: 10000, MaxDepth: 512, MaxTopK: maxTopK,
+			QueueTimeout: 10 * time.Second, HeaderTimeout: 10 * time.Second, BodyTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, WriteTimeout: time.Minute,
+		},
+		Server: Server{DrainTimeout: 30 * time.Second},
+		Load:   Fetch{Timeout: 5 * time.Second, MaxBytes: 64 * MiB, ParseTimeout: time.Minute, Delay: 250 * time.Millisecond},
 	}
 }
 

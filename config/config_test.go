@@ -121,7 +121,7 @@ func describe(c *Config, warnings []string, err error) string {
 	}
 	for _, f := range leaves(c, "") {
 		source := c.Source(f.key)
-		if source == "default" || source == "as upstream.base_url" {
+		if source == "default" || source == "as upstream.base_url" || source == "in data_dir" {
 			continue
 		}
 		value := fmt.Sprintf("%v", deref(f.field))
@@ -129,6 +129,9 @@ func describe(c *Config, warnings []string, err error) string {
 	}
 	if c.Source("upstream.base_url") != "default" {
 		fmt.Fprintf(&b, "because %s\n", c.UpstreamReason())
+	}
+	if key := c.RerankKey(); key != "" {
+		fmt.Fprintf(&b, "RerankKey() = %q\n", key)
 	}
 	if key := c.RewriteKey(); key != c.Upstream.APIKey {
 		fmt.Fprintf(&b, "RewriteKey() = %q\n", key)
@@ -206,8 +209,10 @@ func TestVariableNamesAreUnique(t *testing.T) {
 func TestEveryKeyReadsItsVariable(t *testing.T) {
 	special := map[string]string{
 		"listen": ":1", "upstream.base_url": "http://u/v1", "embedding.base_url": "http://e/v1", "rewrite.base_url": "http://r/v1",
+		"rerank.kind": "tei", "rerank.base_url": "http://k/v1",
 		"embedding.provider": "openai", "log_level": "debug", "rewrite.mode": "never", "index.vector": "exact",
 		"prompt.placement": "user", "stream.dialect": "plain", "stream.events": "summary", "aliases": `[{"name":"a","model":"m"}]`,
+		"auth.open_to_everyone": "true", "server.hosts": "h.example", "cors.origins": "https://a.example", "upstream.proxy_url": "http://p:1",
 		"load.allow_addresses": "127.0.0.1:1", "load.allow_private": "true", "stream.markdown": "true", "stream.reasoning": "true", "retrieval.vector_weight": "0.25", "retrieval.fusion": "rrf", "rewrite.history": "false", "retrieval.min_score": "0.25",
 	}
 	dir := t.TempDir()
@@ -230,6 +235,15 @@ func TestEveryKeyReadsItsVariable(t *testing.T) {
 			}
 		}
 		env := []string{"HOME=/h", envName(f.key) + "=" + value}
+		switch f.key { // one does not go without the other
+		case "tls.cert_file":
+			env = append(env, envName("tls.key_file")+"="+value)
+		case "tls.key_file":
+			env = append(env, envName("tls.cert_file")+"="+value)
+		}
+		if f.key == "rerank.kind" { // which is nothing without an address
+			env = append(env, "RAGPROXY_RERANK_BASE_URL=http://k/v1")
+		}
 		c, warnings, err := Load(LoadOptions{Dir: dir, Env: env})
 		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: got %v, %v, want it read", f.key, err, warnings)

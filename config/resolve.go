@@ -40,6 +40,7 @@ func (c *Config) resolve(dir string, env variables) []string {
 	c.Upstream.BaseURL = trimSlash(c.Upstream.BaseURL)
 	c.Embedding.BaseURL = trimSlash(c.Embedding.BaseURL)
 	c.Rewrite.BaseURL = trimSlash(c.Rewrite.BaseURL)
+	c.Rerank.BaseURL = trimSlash(c.Rerank.BaseURL)
 	c.resolveUpstream()
 	if c.Rewrite.BaseURL == "" {
 		c.fillIn(&c.Rewrite.BaseURL, "rewrite.base_url", c.Upstream.BaseURL, "as upstream.base_url")
@@ -57,6 +58,12 @@ func (c *Config) resolvePaths(dir string, env variables) {
 		}
 	}
 	c.DataDir = env.path(dir, c.DataDir)
+	if c.Auth.File == "" && c.DataDir != "" {
+		c.fillIn(&c.Auth.File, "auth.file", filepath.Join(c.DataDir, "keys.json"), "in data_dir")
+	}
+	for _, file := range []*string{&c.Auth.File, &c.Upstream.CAFile, &c.TLS.CertFile, &c.TLS.KeyFile} {
+		*file = env.path(dir, *file)
+	}
 	c.Prompt.AnswerFile = env.path(dir, c.Prompt.AnswerFile)
 	c.Prompt.RewriteFile = env.path(dir, c.Prompt.RewriteFile)
 }
@@ -132,6 +139,14 @@ func (c *Config) EmbeddingKey() string {
 // only if rewrite.base_url is of the upstream's origin ([SameOrigin]).
 func (c *Config) RewriteKey() string {
 	return c.keyFor(c.Rewrite.APIKey, c.Rewrite.BaseURL)
+}
+
+// RerankKey is the key for rerank.base_url, by the same rule. "" sends none.
+func (c *Config) RerankKey() string {
+	if c.Rerank.Kind == "" {
+		return ""
+	}
+	return c.keyFor(c.Rerank.APIKey, c.Rerank.BaseURL)
 }
 
 func (c *Config) keyFor(own, baseURL string) string {

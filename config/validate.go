@@ -84,7 +84,8 @@ func (c *Config) validate() []Problem {
 	k.events("stream.events", c.Stream.Events)
 	between(k, "stream.keep_alive", c.Stream.KeepAlive, 0, time.Hour)
 	k.aliases()
-	between(k, "limits.max_body_bytes", c.Limits.MaxBodyBytes, 1, GiB)
+	k.limits()
+	k.server()
 	for _, a := range c.Load.AllowAddresses {
 		if _, err := netip.ParseAddrPort(a); err != nil {
 			k.add("load.allow_addresses", "must be ip:port pairs such as 127.0.0.1:8000, got %s", kind(a))
@@ -101,6 +102,10 @@ func (k *checker) models() {
 	c := k.c
 	k.baseURL("upstream.base_url", c.Upstream.BaseURL, true)
 	k.secret("upstream.api_key", c.Upstream.APIKey)
+	k.readable("upstream.ca_file", c.Upstream.CAFile)
+	k.proxyURL("upstream.proxy_url", c.Upstream.ProxyURL)
+	between(k, "upstream.connect_timeout", c.Upstream.ConnectTimeout, time.Millisecond, time.Hour)
+	between(k, "upstream.response_timeout", c.Upstream.ResponseTimeout, 0, 24*time.Hour)
 	k.oneOf("embedding.provider", c.Embedding.Provider, []string{"minilm", "openai"})
 	if c.Embedding.BaseURL != "" {
 		k.baseURL("embedding.base_url", c.Embedding.BaseURL, false)
@@ -126,6 +131,69 @@ func (k *checker) search() {
 	k.oneOf("retrieval.fusion", r.Fusion, []string{"scores", "rrf"})
 	between(k, "retrieval.min_score", r.MinScore, 0, 1)
 	between(k, "retrieval.max_context_tokens", r.MaxContextTokens, 0, math.MaxInt32)
+	k.rerank()
+}
+
+func (k *checker) rerank() {
+	r := k.c.Rerank
+	if r.Kind != "" {
+		k.oneOf("rerank.kind", r.Kind, []string{"cohere", "tei"})
+	}
+	if r.Kind != "" || r.BaseURL != "" {
+		k.baseURL("rerank.base_url", r.BaseURL, false)
+	}
+	k.secret("rerank.api_key", r.APIKey)
+	between(k, "rerank.depth", r.Depth, 2, 1000)
+	between(k, "rerank.deadline", r.Deadline, time.Millisecond, 5*time.Minute)
+}
+
+func (k *checker) limits() {
+	l := k.c.Limits
+	between(k, "limits.max_body_bytes", l.MaxBodyBytes, 1, GiB)
+	between(k, "limits.max_header_bytes", l.MaxHeaderBytes, 1, MiB)
+	between(k, "limits.max_messages", l.MaxMessages, 0, math.MaxInt32)
+	between(k, "limits.max_parts", l.MaxParts, 0, math.MaxInt32)
+	between(k, "limits.max_depth", l.MaxDepth, 4, 512)
+	between(k, "limits.max_top_k", l.MaxTopK, 1, maxTopK)
+	between(k, "limits.concurrency", l.Concurrency, 0, math.MaxInt32)
+	between(k, "limits.concurrency_per_key", l.ConcurrencyPerKey, 0, math.MaxInt32)
+	between(k, "limits.queue_timeout", l.QueueTimeout, 0, time.Hour)
+	between(k, "limits.requests_per_minute", l.RequestsPerMinute, 0, math.MaxInt32)
+	between(k, "limits.tokens_per_minute", l.TokensPerMinute, 0, math.MaxInt32)
+	between(k, "limits.header_timeout", l.HeaderTimeout, time.Millisecond, time.Hour)
+	between(k, "limits.body_timeout", l.BodyTimeout, time.Millisecond, 24*time.Hour)
+	between(k, "limits.idle_timeout", l.IdleTimeout, time.Millisecond, 24*time.Hour)
+	between(k, "limits.write_timeout", l.WriteTimeout, time.Millisecond, 24*time.Hour)
+}
+
+func (k *checker) server() {
+	c := k.c
+	between(k, "server.shutdown_delay", c.Server.ShutdownDelay, 0, time.Hour)
+	between(k, "server.drain_timeout", c.Server.DrainTimeout, time.Millisecond, 24*time.Hour)
+	k.readable("tls.cert_file", c.TLS.CertFile)
+	k.readable("tls.key_file", c.TLS.KeyFile)
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		k.add("tls.cert_file", "must be set with tls.key_file, or neither")
+	}
+	for _, o := range c.CORS.Origins {
+		u, err := url.Parse(o)
+		if o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != o) {
+			k.add("cors.origins", "must be origins such as https://app.example, or *, got %s", kind(o))
+		}
+	}
+	for _, h := range c.Server.Hosts {
+		if strings.ContainsAny(h, "/:* ") {
+			k.add("server.hosts", "must be names such as rag.internal, without a port, got %s", kind(h))
+		}
+	}
+}
+
+// proxyURL does not repeat the value: it may hold a password.
+func (k *checker) proxyURL(key, v string) {
+	u, err := url.Parse(v)
+	if v != "" && (err != nil || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) || u.Hostname() == "") {
+		k.add(key, "must be an http://, https:// or socks5:// URL")
+	}
 }
 
 func (k *checker) aliases() {
@@ -209,7 +277,7 @@ func (k *checker) baseURL(key, v string, builtin bool) {
 		k.add(key, "must not hold a user or password; put the key into %s", strings.Replace(key, "base_url", "api_key", 1))
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		k.add(key, "must not hold a query or a fragment (? or #)")
-	case strings.HasSuffix(u.Path, "/chat/completions") || strings.HasSuffix(u.Path, "/embeddings"):
+	case strings.HasSuffix(u.Path, "/chat/completions") || strings.HasSuffix(u.Path, "/embeddings") || strings.HasSuffix(u.Path, "/rerank"):
 		k.add(key, "must end before the endpoint, mostly in /v1")
 	}
 	if err == nil && u.Port() != "" {

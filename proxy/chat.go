@@ -6,9 +6,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,20 +21,28 @@ import (
 
 // chat answers POST /v1/chat/completions, top to bottom.
 func (s *Server) chat(c *gin.Context) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.opts.MaxBodyBytes))
+	body, leave, err := s.readBody(c)
 	if err != nil {
 		return err
 	}
-	req, err := parseRequest(body)
+	defer leave()
+	now := s.settings.Load()
+	req, err := parseRequest(body, now.limits.bounds())
 	if err != nil {
 		return err
 	}
-	opts, err := s.requestOptions(req, c.Request.Header)
+	if err := s.takeTokens(c, req); err != nil {
+		return err
+	}
+	opts, err := s.requestOptions(req, c.Request.Header, now.limits)
 	if err != nil {
 		return err
 	}
 	if !opts.on(req) {
 		return s.relayUntouched(c, req)
+	}
+	if opts.collection, opts.filters, err = s.scope(c, "rag.collection", opts.collection, opts.filters); err != nil {
+		return err
 	}
 	x := s.newExchange(c, req, opts)
 	defer x.out.Close()
@@ -42,31 +50,36 @@ func (s *Server) chat(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.opts.Retriever.Retrieve(c.Request.Context(), question, x.encoder.Retrieval)
+	result, err := now.retriever.Retrieve(c.Request.Context(), question, x.note)
 	if err != nil {
 		return x.fail(unknownCollection(err, "rag.collection", opts.collection))
 	}
-	s.logRetrieval(c, result)
-	x.encoder.Answer(result)
-	body = req.inject(result.Prompt, s.opts.Model, opts.placement)
-	result.Prompt = "" // streams are long, and there may be many
-	resp, err := s.upstream.chat(c.Request.Context(), c.Request.Header, body)
+	chargeRetrieval(c, result)
+	found := len(result.Sources)
+	resp, err := x.ask(c.Request, req, result, opts.placement, now.retriever)
+	s.logRetrieval(c, result, found)
 	if err != nil {
 		return x.fail(upstreamFailure(c.Request.Context(), err))
 	}
+	countUsage(c, resp)
 	defer resp.Body.Close()
+	x.encoder.Answer(result)
+	result.Prompt, x.noted = "", nil // streams are long, and there may be many
 	return x.relay(resp, result)
 }
 
 // requestOptions is what holds for this request: body, then header, then
 // alias, then configuration.
-func (s *Server) requestOptions(req *chatRequest, h http.Header) (ragOptions, error) {
+func (s *Server) requestOptions(req *chatRequest, h http.Header, limits Limits) (ragOptions, error) {
 	opts, err := parseRag(req.rag)
 	if err != nil {
 		return opts, err
 	}
 	if err := opts.withHeaders(h); err != nil {
 		return opts, err
+	}
+	if opts.topK > limits.topK() {
+		return opts, invalidOption("rag.top_k", "a whole number from 1 to "+strconv.Itoa(limits.topK()))
 	}
 	if a, ok := s.alias(req.model); ok {
 		opts.withAlias(a)
@@ -104,12 +117,15 @@ func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOpti
 	}, nil
 }
 
-func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result) {
+func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result, found int) {
 	attrs := []slog.Attr{
 		slog.Int("sources", len(res.Sources)),
 		slog.Int64("retrieval_ms", res.Took.Milliseconds()),
 		slog.Bool("rewritten", res.Query != res.Original),
 		slog.String("degraded", strings.Join(res.Degraded, ",")),
+	}
+	if left := found - len(res.Sources); left > 0 {
+		attrs = append(attrs, slog.Int("sources_left_out", left)) // the model's context had no room
 	}
 	if len(res.Causes) > 0 {
 		attrs = append(attrs, slog.String("cause", errors.Join(res.Causes...).Error()))
@@ -124,6 +140,7 @@ func (s *Server) relayUntouched(c *gin.Context, req *chatRequest) error {
 	if err != nil {
 		return upstreamFailure(c.Request.Context(), err)
 	}
+	countUsage(c, resp)
 	defer resp.Body.Close()
 	x := &exchange{server: s, w: c.Writer, out: sse.NewWriter(c.Writer, 0, &s.buffers), plain: true}
 	x.encoder = x.newPlain()

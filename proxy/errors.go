@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -19,6 +20,9 @@ type Error struct {
 	Param   string // the key at fault; "" if none is
 	Message string
 	Err     error
+	// RetryAfter goes into the header of that name, in whole seconds; 0 sends
+	// none.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string {
@@ -60,6 +64,10 @@ func notFound(code, param, message string) *Error {
 	return &Error{Status: http.StatusNotFound, Type: "not_found_error", Code: code, Param: param, Message: message}
 }
 
+func forbidden(code, param, message string) *Error {
+	return &Error{Status: http.StatusForbidden, Type: "permission_error", Code: code, Param: param, Message: message}
+}
+
 // unknownCollection names the collection that a client asked for in vain;
 // any other error stays what it is.
 func unknownCollection(err error, param, name string) error {
@@ -76,14 +84,18 @@ func unknownCollection(err error, param, name string) error {
 func upstreamError(err error) *Error {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return &Error{http.StatusGatewayTimeout, "upstream_error", "upstream_timeout", "", "the upstream did not answer in time", err}
+		return &Error{Status: http.StatusGatewayTimeout, Type: "upstream_error", Code: "upstream_timeout", Message: "the upstream did not answer in time", Err: err}
 	}
-	return &Error{http.StatusBadGateway, "upstream_error", "upstream_unreachable", "", "the upstream cannot be reached: check upstream.base_url and that it is running", err}
+	return badGateway("upstream_unreachable", "the upstream cannot be reached: check upstream.base_url and that it is running", err)
 }
 
 // upstreamClosed tells an answer that broke off.
 func upstreamClosed(err error) *Error {
-	return &Error{http.StatusBadGateway, "upstream_error", "upstream_closed", "", "the upstream closed its answer before the end", err}
+	return badGateway("upstream_closed", "the upstream closed its answer before the end", err)
+}
+
+func badGateway(code, message string, err error) *Error {
+	return &Error{Status: http.StatusBadGateway, Type: "upstream_error", Code: code, Message: message, Err: err}
 }
 
 // asError finds the client's words for an error.
@@ -94,11 +106,12 @@ func asError(err error) *Error {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &tooLarge):
-		return &Error{http.StatusRequestEntityTooLarge, "invalid_request_error", "request_too_large", "", "the request body is larger than limits.max_body_bytes allows", err}
+		return &Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
+			Message: "the request body is larger than limits.max_body_bytes allows", Err: err}
 	case errors.Is(err, context.Canceled):
 		// 499 is nginx's "client closed request"; nobody is there to read it.
-		return &Error{499, "invalid_request_error", "client_closed_request", "", "the client closed the request", err}
+		return &Error{Status: 499, Type: "invalid_request_error", Code: "client_closed_request", Message: "the client closed the request", Err: err}
 	default:
-		return &Error{http.StatusInternalServerError, "server_error", "internal", "", "internal error: see the server's log", err}
+		return &Error{Status: http.StatusInternalServerError, Type: "server_error", Code: "internal", Message: "internal error: see the server's log", Err: err}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -24,9 +25,29 @@ func (s *Server) handle(work func(*gin.Context) error) gin.HandlerFunc {
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}
-		e := asError(err)
-		c.Data(e.Status, "application/json; charset=utf-8", append(e.body(), '\n'))
+		writeError(c, err)
 	}
+}
+
+// refuse ends a request in a middleware.
+func (s *Server) refuse(c *gin.Context, err error) {
+	_ = c.Error(err)
+	c.Abort()
+	writeError(c, err)
+}
+
+func writeError(c *gin.Context, err error) {
+	e := asError(err)
+	switch {
+	case e.RetryAfter > 0:
+		c.Header("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))
+	case e.Status == http.StatusTooManyRequests:
+		c.Header("X-Should-Retry", "false") // OpenAI's SDKs do as it says
+	}
+	if e.Status == http.StatusUnauthorized {
+		c.Header("WWW-Authenticate", "Bearer")
+	}
+	c.Data(e.Status, "application/json; charset=utf-8", append(e.body(), '\n'))
 }
 
 // recoverer answers a panic with a 500 where it still can. It lets
@@ -71,6 +92,9 @@ func (s *Server) logLine(c *gin.Context) {
 			slog.String("path", c.Request.URL.Path),
 			slog.Int("status", c.Writer.Status()),
 			slog.Int64("ms", time.Since(begin).Milliseconds()),
+		}
+		if id := clientOf(c).ID(); id != "" {
+			attrs = append(attrs, slog.String("key", id))
 		}
 		if extra, ok := c.Get(logKey); ok {
 			attrs = append(attrs, extra.([]slog.Attr)...)

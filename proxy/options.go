@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/proxy/dialect"
 	"github.com/ragproxy/ragproxy/retrieval"
 )
@@ -278,7 +279,7 @@ func setStrings(param string, v gjson.Result, to *[]string) error {
 	return nil
 }
 
-// setFilters reads {"key": value or list of values}, with scalar values.
+// setFilters reads filters in either form that the index takes.
 func setFilters(param string, v gjson.Result, to *map[string]any) error {
 	if !v.IsObject() {
 		return invalidOption(param, "an object of metadata keys and values")
@@ -288,25 +289,12 @@ func setFilters(param string, v gjson.Result, to *map[string]any) error {
 	if err := dec.Decode(to); err != nil {
 		return invalidOption(param, "an object of metadata keys and values")
 	}
-	for key, value := range *to {
-		if !scalarOrList(value) {
-			return invalidOption(param+"."+key, "a value or a list of values")
-		}
-	}
-	return nil
+	return checkFilters(param, *to)
 }
 
-func scalarOrList(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		return false
-	case []any:
-		for _, x := range v {
-			switch x.(type) {
-			case map[string]any, []any:
-				return false
-			}
-		}
+func checkFilters(param string, filters map[string]any) error {
+	if err := index.CheckFilters(filters); err != nil {
+		return badRequest("invalid_rag_option", param, param+" cannot be read: "+err.Error())
 	}
-	return true
+	return nil
 }

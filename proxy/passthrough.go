@@ -25,8 +25,12 @@ func (s *Server) passOn(c *gin.Context) error {
 	// Read first: a proxy that answers while the body still comes may cut the
 	// answer (golang/go#40747).
 	if c.Request.Header.Get("Upgrade") == "" {
-		body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.opts.MaxBodyBytes))
+		body, leave, err := s.readBody(c)
 		if err != nil {
+			return err
+		}
+		defer leave()
+		if err := takeBytes(c, body); err != nil {
 			return err
 		}
 		c.Request.Body = io.NopCloser(bytes.NewReader(body))
@@ -38,10 +42,17 @@ func (s *Server) passOn(c *gin.Context) error {
 	var failed error
 	(&httputil.ReverseProxy{
 		Transport: s.client.Transport,
-		Rewrite:   func(r *httputil.ProxyRequest) { s.redirect(r, target) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			s.redirect(r, target)
+			if _, counted := visitOf(c).countsTokens(); counted {
+				r.Out.Header.Del("Accept-Encoding") // the usage is read
+			}
+		},
 		ModifyResponse: func(resp *http.Response) error {
+			ownHeader(resp.Header, c.Writer.Header())
 			resp.Header.Set("X-RAG-Applied", "false")
-			return nil
+			countUsage(c, resp)
+			return s.upstream.scrub(resp)
 		},
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) { failed = upstreamFailure(r.Context(), err) },
 	}).ServeHTTP(c.Writer, c.Request)

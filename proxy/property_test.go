@@ -30,7 +30,7 @@ func TestRequestBytesOutsideTheSplice(t *testing.T) {
 	for seed := range n {
 		r := rand.New(rand.NewPCG(uint64(seed), 1))
 		body, rag := generateRequest(r)
-		req, err := parseRequest([]byte(body))
+		req, err := parseRequest([]byte(body), bounds{})
 		if err != nil {
 			t.Fatalf("seed %d: %v in %q", seed, err, body)
 		}

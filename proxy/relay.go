@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
@@ -35,6 +36,7 @@ type exchange struct {
 
 	started bool
 	held    [][]byte
+	noted   []retrieval.Event // for retell
 }
 
 func (x *exchange) newPlain() dialect.Encoder {
@@ -182,7 +184,7 @@ func (x *exchange) failLate(resp *http.Response) error {
 	if err != nil {
 		return x.fail(upstreamClosed(err))
 	}
-	e := &Error{resp.StatusCode, "upstream_error", "upstream_status", "", "the upstream answered " + resp.Status, nil}
+	e := &Error{Status: resp.StatusCode, Type: "upstream_error", Code: "upstream_status", Message: "the upstream answered " + resp.Status}
 	payload := e.body()
 	if gjson.ValidBytes(body) && gjson.GetBytes(body, "error").IsObject() {
 		payload = []byte(gjson.GetBytes(body, "@ugly").Raw) // on one line
@@ -231,12 +233,26 @@ func brokenOff(req *http.Request, err error) error {
 	return upstreamClosed(err)
 }
 
-// copyHeader copies upstream's headers but those of the connection.
+// copyHeader copies upstream's headers but those of the connection and those
+// that are ours to say.
 func copyHeader(to, from http.Header) {
 	from = from.Clone()
 	dropHopByHop(from)
+	ownHeader(from, to)
 	for name, values := range from {
 		to[name] = values
+	}
+}
+
+// ownHeader takes out of upstream's headers what we say ourselves: which web
+// pages may read the answer, and, where the client has rates of ours, what is
+// left of those.
+func ownHeader(upstream, ours http.Header) {
+	rates := tellsRates(ours)
+	for name := range upstream {
+		if strings.HasPrefix(name, "Access-Control-") || rates && strings.HasPrefix(name, "X-Ratelimit-") {
+			delete(upstream, name)
+		}
 	}
 }
 

@@ -50,13 +50,19 @@ const (
 // maxDepth bounds the nesting of a body: the JSON readers recurse.
 const maxDepth = 512
 
+// bounds of a body; see Limits.
+type bounds struct{ depth, messages, parts int }
+
 // parseRequest finds the spans. body must not change afterwards.
-func parseRequest(body []byte) (*chatRequest, error) {
+func parseRequest(body []byte, b bounds) (*chatRequest, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, badRequest("invalid_json", "", "the request has no body: send a JSON object with model and messages")
 	}
-	if !shallow(body) {
-		return nil, badRequest("invalid_json", "", "the request body is nested deeper than "+strconv.Itoa(maxDepth)+" levels")
+	if b.depth == 0 || b.depth > maxDepth {
+		b.depth = maxDepth
+	}
+	if !shallow(body, b.depth) {
+		return nil, badRequest("invalid_json", "", "the request body is nested deeper than "+strconv.Itoa(b.depth)+" levels")
 	}
 	text := unsafe.String(unsafe.SliceData(body), len(body))
 	if !gjson.Valid(text) {
@@ -92,24 +98,32 @@ func parseRequest(body []byte) (*chatRequest, error) {
 			return nil, badRequest(map[string]string{"messages": "invalid_messages", "rag": "invalid_rag_option"}[name], name, "the request has more than one "+name+" member")
 		}
 	}
-	return r, r.readMessages()
+	return r, r.readMessages(b)
 }
 
-func (r *chatRequest) readMessages() error {
+func (r *chatRequest) readMessages(b bounds) error {
 	if !r.messages.IsArray() {
 		return badRequest("invalid_messages", "messages", "messages is missing or not a list")
 	}
-	bad, n := false, 0
+	bad, n, parts := false, 0, 0
 	var turns []turn
 	r.messages.ForEach(func(_, m gjson.Result) bool {
 		n++
 		if bad = !m.IsObject(); bad {
 			return false
 		}
-		turns = append(turns, readTurn(m))
-		return true
+		t := readTurn(m)
+		if b.parts > 0 && t.content.IsArray() {
+			parts += int(t.content.Get("#").Int())
+		}
+		turns = append(turns, t)
+		return (b.messages == 0 || n <= b.messages) && (b.parts == 0 || parts <= b.parts)
 	})
 	switch {
+	case b.messages > 0 && n > b.messages:
+		return badRequest("invalid_messages", "messages", "messages has more than the "+strconv.Itoa(b.messages)+" that limits.max_messages allows")
+	case b.parts > 0 && parts > b.parts:
+		return badRequest("invalid_messages", "messages", "the messages have more than the "+strconv.Itoa(b.parts)+" parts that limits.max_parts allows")
 	case n == 0:
 		return badRequest("invalid_messages", "messages", "messages is empty: send at least one")
 	case bad:
@@ -264,9 +278,9 @@ func escape(text string) []byte {
 	return b.Bytes()[1 : b.Len()-2]
 }
 
-// shallow says whether no value is nested deeper than maxDepth. Only quotes,
+// shallow says whether no value is nested deeper than limit. Only quotes,
 // backslashes and brackets matter to that, in valid JSON and in any other.
-func shallow(body []byte) bool {
+func shallow(body []byte, limit int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
@@ -276,7 +290,7 @@ func shallow(body []byte) bool {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
+			if depth++; depth > limit {
 				return false
 			}
 		case c == '}' || c == ']':

@@ -29,7 +29,7 @@ func TestQuestionAndHistory(t *testing.T) {
 		{"number as content", `[{"role":"user","content":5}]`, "", 0, false},
 	}
 	for _, tt := range tests {
-		r, err := parseRequest([]byte(`{"messages":` + tt.messages + `}`))
+		r, err := parseRequest([]byte(`{"messages":`+tt.messages+`}`), bounds{})
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -55,7 +55,7 @@ func TestInjectWhereTheTextGoes(t *testing.T) {
 		{"before the question's parts", PlacementUser, `[{"role":"user","content":[{"type":"text","text":"q"}]}]`, `[{"role":"user","content":[{"type":"text","text":"P\"\n"},{"type":"text","text":"q"}]}]`},
 	}
 	for _, tt := range tests {
-		r, err := parseRequest([]byte(`{"messages":` + tt.in + `}`))
+		r, err := parseRequest([]byte(`{"messages":`+tt.in+`}`), bounds{})
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -67,7 +67,7 @@ func TestInjectWhereTheTextGoes(t *testing.T) {
 }
 
 func TestModelIsPutInWhereNoneIsNamed(t *testing.T) {
-	r, err := parseRequest([]byte(`{"messages":[{"role":"user","content":"q"}]}`))
+	r, err := parseRequest([]byte(`{"messages":[{"role":"user","content":"q"}]}`), bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestModelIsPutInWhereNoneIsNamed(t *testing.T) {
 
 func TestDeepJSONIsRefused(t *testing.T) {
 	deep := `{"messages":[{"role":"user","content":"a"}],"x":` + strings.Repeat("[", 5<<20)
-	if _, err := parseRequest([]byte(deep)); err == nil || !strings.Contains(err.Error(), "nested deeper") {
+	if _, err := parseRequest([]byte(deep), bounds{}); err == nil || !strings.Contains(err.Error(), "nested deeper") {
 		t.Errorf("got %v, want an error about the nesting", err)
 	}
 }
@@ -92,7 +92,7 @@ func FuzzInject(f *testing.F) {
 	f.Add([]byte("\n{ \"model\" : \"m\", \"messages\" : [ {\"role\":\"system\"} , {\"role\":\"user\",\"content\":\"\\ud83d\"} ] , \"rag\" : {} }"), "</p>&", false)
 	f.Fuzz(func(t *testing.T, body []byte, prompt string, user bool) {
 		original := bytes.Clone(body)
-		r, err := parseRequest(body)
+		r, err := parseRequest(body, bounds{})
 		if err != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -48,15 +49,26 @@ func Hits(sources []retrieval.Source) []Hit {
 
 // search answers POST /v1/rag/search.
 func (s *Server) search(c *gin.Context) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, s.opts.MaxBodyBytes))
+	body, leave, err := s.readBody(c)
 	if err != nil {
 		return err
 	}
-	req := retrieval.SearchRequest{}
-	if err := s.readSearch(body, &req); err != nil {
+	defer leave()
+	if err := takeBytes(c, body); err != nil {
 		return err
 	}
-	found, err := s.opts.Retriever.Search(c.Request.Context(), req)
+	now := s.settings.Load()
+	req := retrieval.SearchRequest{}
+	if err := s.readSearch(body, now.limits, &req); err != nil {
+		return err
+	}
+	if req.Collection, req.Filters, err = s.scope(c, "collection", req.Collection, req.Filters); err != nil {
+		return err
+	}
+	if req.Collection == "" {
+		req.Collection = s.opts.Collection
+	}
+	found, err := now.retriever.Search(c.Request.Context(), req)
 	if err != nil {
 		return unknownCollection(err, "collection", req.Collection)
 	}
@@ -68,7 +80,7 @@ func (s *Server) search(c *gin.Context) error {
 	return nil
 }
 
-func (s *Server) readSearch(body []byte, to *retrieval.SearchRequest) error {
+func (s *Server) readSearch(body []byte, limits Limits, to *retrieval.SearchRequest) error {
 	var in struct {
 		Query      string         `json:"query"`
 		Collection string         `json:"collection"`
@@ -85,21 +97,13 @@ func (s *Server) readSearch(body []byte, to *retrieval.SearchRequest) error {
 		return badRequest("invalid_json", "", "the request body goes on after the JSON object")
 	}
 	*to = retrieval.SearchRequest{Query: in.Query, Collection: in.Collection, TopK: s.opts.TopK, Filters: in.Filters}
-	if to.Collection == "" {
-		to.Collection = s.opts.Collection
-	}
 	if in.TopK != nil {
 		to.TopK = *in.TopK
 	}
-	if to.TopK < 1 || to.TopK > maxTopK {
-		return invalidOption("top_k", "a whole number from 1 to 100")
+	if in.TopK != nil && (to.TopK < 1 || to.TopK > limits.topK()) {
+		return invalidOption("top_k", "a whole number from 1 to "+strconv.Itoa(limits.topK()))
 	}
-	for key, value := range in.Filters {
-		if !scalarOrList(value) {
-			return invalidOption("filters."+key, "a value or a list of values")
-		}
-	}
-	return nil
+	return checkFilters("filters", in.Filters)
 }
 
 // collections answers GET /v1/rag/collections.
@@ -108,12 +112,16 @@ func (s *Server) collections(c *gin.Context) error {
 	if err != nil { // of single collections; the others are listed
 		s.opts.Logger.Warn("collection cannot be read", "error", err)
 	}
-	data := make([]gin.H, len(list))
-	for i, x := range list {
-		data[i] = gin.H{
-			"name": x.Name, "documents": x.Manifest.Documents, "chunks": x.Manifest.Chunks,
-			"generation": x.Manifest.Generation, "space": x.Manifest.Space,
+	data, client := []gin.H{}, clientOf(c)
+	for _, x := range list {
+		if !client.May(x.Name) {
+			continue
 		}
+		entry := gin.H{"name": x.Name, "generation": x.Manifest.Generation, "space": x.Manifest.Space}
+		if !client.Filtered() { // the counts are of all documents
+			entry["documents"], entry["chunks"] = x.Manifest.Documents, x.Manifest.Chunks
+		}
+		data = append(data, entry)
 	}
 	c.JSON(http.StatusOK, gin.H{"data": data})
 	return nil

@@ -1,10 +1,8 @@
 package proxy
 
 import (
-	"context"
-	"errors"
+	"crypto/tls"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/proxy/access"
 	"github.com/ragproxy/ragproxy/proxy/dialect"
 	"github.com/ragproxy/ragproxy/proxy/sse"
 	"github.com/ragproxy/ragproxy/retrieval"
@@ -31,6 +30,9 @@ type Options struct {
 	Model string
 
 	Retriever *retrieval.Retriever
+	Keys      *access.Store // nil: no key is needed
+	Limits    Limits
+
 	// Collections lists what can be searched; its error is about others, which
 	// cannot be read.
 	Collections func() ([]index.CollectionInfo, error)
@@ -50,6 +52,11 @@ type Options struct {
 
 	Aliases []Alias // further model names, listed by /v1/models
 
+	Web            Web
+	Timeouts       Timeouts
+	MaxHeaderBytes int         // 0 is net/http's 1 MiB
+	TLS            *tls.Config // Serve speaks TLS; nil does not
+
 	HTTPClient *http.Client // for the upstream; nil makes one
 	Logger     *slog.Logger
 	Version    string
@@ -63,6 +70,8 @@ type Server struct {
 	client   *http.Client
 	engine   *gin.Engine
 	buffers  sse.Buffers
+	settings atomic.Pointer[settings]
+	running  running
 	stopping atomic.Bool
 }
 
@@ -72,6 +81,10 @@ func New(opts Options) *Server {
 	if s.client == nil {
 		s.client = NewHTTPClient()
 	}
+	if s.opts.Tokens == nil {
+		s.opts.Tokens = &retrieval.TokenCounter{}
+	}
+	s.Reload(opts.Retriever, opts.MaxBodyBytes, opts.Limits)
 	s.upstream = newUpstream(opts.Upstream, s.client)
 	s.rewrite = s.upstream
 	if opts.Rewrite != (Upstream{}) {
@@ -81,33 +94,12 @@ func New(opts Options) *Server {
 	return s
 }
 
-// NewHTTPClient makes a client for upstreams: enough idle connections for
-// many streams side by side (the default of 2 costs 1.6 times the CPU), no
-// compression, no redirects (a redirected POST is the client's to judge), and
-// no overall timeout, which would cut long answers.
-func NewHTTPClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          1024,
-			MaxIdleConnsPerHost:   512,
-			IdleConnTimeout:       90 * time.Second,
-			ExpectContinueTimeout: time.Second,
-			DisableCompression:    true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 func (s *Server) routes() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.RedirectTrailingSlash = false // it would answer a POST with a 307
 	e.HandleMethodNotAllowed = false
-	e.Use(s.recoverer, s.requestID, s.logLine)
+	e.Use(s.recoverer, s.requestID, s.logLine, s.guard)
 	e.GET("/", s.root)
 	e.GET("/livez", s.live)
 	e.GET("/healthz", s.live)
@@ -125,34 +117,3 @@ func (s *Server) routes() *gin.Engine {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
-
-// drain is how long running requests get to end.
-const drain = 30 * time.Second
-
-// Serve answers on l until ctx is done, then takes no new requests and lets
-// the running ones finish.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	s.stopping.Store(true)
-	late, cancel := context.WithTimeout(context.Background(), drain)
-	defer cancel()
-	err := srv.Shutdown(late)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = srv.Close()
-	}
-	<-failed
-	s.client.CloseIdleConnections()
-	return err
-}

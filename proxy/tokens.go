@@ -13,14 +13,18 @@ const (
 	imageTokens   = 1445
 )
 
-// tokens counts what a request takes without the passages: messages, tools,
-// images and the answer that it asks room for. It is 0 where no bound is set,
-// and stops counting above one.
+// tokens counts what a request takes without the passages. It is 0 where no
+// bound is set.
 func (s *Server) tokens(req *chatRequest) (int, error) {
-	limit := s.opts.MaxContextTokens
-	if limit == 0 {
+	if s.opts.MaxContextTokens == 0 {
 		return 0, nil
 	}
+	return s.countTokens(req, s.opts.MaxContextTokens, true)
+}
+
+// countTokens counts messages, tools, images and, if asked, the answer that
+// the request asks room for. It stops counting above limit.
+func (s *Server) countTokens(req *chatRequest, limit int, answer bool) (int, error) {
 	n := replyTokens
 	var failed error
 	add := func(text string) bool {
@@ -32,7 +36,9 @@ func (s *Server) tokens(req *chatRequest) (int, error) {
 	req.root.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "max_tokens", "max_completion_tokens":
-			n += int(max(0, min(value.Int(), int64(limit)+1)))
+			if answer {
+				n += int(max(0, min(value.Int(), int64(limit)+1)))
+			}
 		case "tools", "functions", "response_format":
 			return add(value.Raw)
 		case "messages":

@@ -24,7 +24,7 @@ func TestTokensOfARequest(t *testing.T) {
 		{"nothing said", `{"messages":[{"role":"assistant","content":null},{"role":"user","content":"hello world"}]}`, 3 + 4 + 1 + 4 + 1 + 2},
 	}
 	for _, tt := range tests {
-		req, err := parseRequest([]byte(tt.body))
+		req, err := parseRequest([]byte(tt.body), bounds{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func (u *upstream) do(ctx context.Context, method, path string, header http.Head
 		}))...)
 	// openai-go makes an error of a status from 400 on, with the body kept.
 	if resp != nil && (err == nil || resp.StatusCode >= http.StatusBadRequest) {
-		return resp, nil
+		return resp, u.scrub(resp)
 	}
 	if err == nil {
 		err = errors.New("no response")

@@ -39,9 +39,11 @@ var arrows = map[string]map[string]string{
 	"internal/simd":         {},
 	"internal/splice":       {},
 	"internal/upstreamtest": {},
+	"proxy/access":          {"index": "checks the filters of keys"},
 	"proxy/builtin":         {},
 	"proxy/sse":             {},
 	"retrieval":             {"index": "queries, hits and chunks are its types"},
+	"retrieval/rerank":      {},
 	"internal/guardbench": {
 		"index":     "its passages are chunks",
 		"retrieval": "writes the prompts that it measures",
@@ -57,6 +59,7 @@ var arrows = map[string]map[string]string{
 	},
 	"proxy": {
 		"retrieval":       "asks it for passages",
+		"proxy/access":    "asks it who may do what",
 		"proxy/dialect":   "chooses an encoder",
 		"proxy/sse":       "reads and writes streams",
 		"index":           "tells an unknown collection from other failures",

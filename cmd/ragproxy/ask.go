@@ -10,6 +10,8 @@ import (
 
 	"github.com/ragproxy/ragproxy/config"
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/proxy"
+	"github.com/ragproxy/ragproxy/proxy/access"
 )
 
 func newAsk() *cobra.Command {
@@ -42,8 +44,9 @@ func ask(cmd *cobra.Command, question, collection string) error {
 	if err != nil {
 		return err
 	}
-	return withServer(cmd.Context(), cfg, idx, l, func(base string) error {
-		c := client{base: base + "/v1", model: cfg.Upstream.Model}
+	keys, secret := access.Temporary("ask") // nobody else on this machine is served meanwhile
+	return withServer(cmd.Context(), cfg, idx, l, keys, func(base string) error {
+		c := client{base: base + "/v1", model: cfg.Upstream.Model, key: secret}
 		r, err := c.chat(cmd.Context(), []chatMessage{{"user", question}}, collection, watcher{
 			retrieved: func(*reply) {},
 			degraded:  func(what string) { whole = false; fmt.Fprintln(cmd.ErrOrStderr(), "warning:", what) },
@@ -60,8 +63,9 @@ func ask(cmd *cobra.Command, question, collection string) error {
 	})
 }
 
-// withServer runs work against a proxy of its own on l, which it closes.
-func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net.Listener, work func(base string) error) error {
+// withServer runs work against a proxy of its own on l, which it closes. keys
+// may be nil.
+func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net.Listener, keys *access.Store, work func(base string) error) error {
 	defer l.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -70,10 +74,12 @@ func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net
 		return err
 	}
 	defer stopBuiltin()
-	server, err := newServer(cfg, idx, builtinURL, slog.New(slog.DiscardHandler))
+	opts, err := serverOptions(cfg, idx, builtinURL, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
+	opts.Keys, opts.Web.Loopback = keys, isLoopback(l.Addr())
+	server := proxy.New(opts)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, l) }()
 	workErr := work("http://" + reachable(l.Addr().String()))

@@ -55,6 +55,9 @@ func demo(cmd *cobra.Command, once bool) error {
 		return err
 	}
 	defer l.Close()
+	if err := mayListen(cfg, nil, l.Addr()); err != nil {
+		return err
+	}
 	splitter, err := split.NewRecursive(split.Options{Size: 1000, Overlap: 200})
 	if err != nil {
 		return err
@@ -69,7 +72,7 @@ func demo(cmd *cobra.Command, once bool) error {
 		return err
 	}
 	fmt.Fprintln(out, "The builtin upstream answers: it picks sentences and is no language model.")
-	return withServer(cmd.Context(), cfg, idx, l, func(base string) error {
+	return withServer(cmd.Context(), cfg, idx, l, nil, func(base string) error {
 		if err := demoTurns(cmd, base); err != nil || once {
 			return err
 		}

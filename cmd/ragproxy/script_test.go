@@ -2,8 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -41,13 +47,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails":      fails,
-			"httpserve":  httpServe,
-			"embedserve": embedServe,
-			"busyport":   busyPort,
-			"await":      await,
-			"request":    request,
-			"terminate":  terminate,
+			"fails":       fails,
+			"httpserve":   httpServe,
+			"embedserve":  embedServe,
+			"busyport":    busyPort,
+			"await":       await,
+			"request":     request,
+			"awaitstatus": awaitStatus,
+			"lastword":    lastWord,
+			"makecert":    makeCert,
+			"hangup":      hangup,
+			"terminate":   terminate,
 		},
 	})
 }
@@ -113,27 +123,81 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // request METHOD URL [BODYFILE] prints "HTTP <status>" and the answer's body.
+// The variable AUTH is the header Authorization.
 func request(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {
 		ts.Fatalf("usage: request method url [bodyfile]")
 	}
+	out := exchange(ts, args)
+	_, err := out.WriteTo(ts.Stdout())
+	ts.Check(err)
+}
+
+// awaitStatus METHOD URL BODYFILE STATUS asks until the answer has the status.
+func awaitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: awaitstatus method url bodyfile status")
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var last string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
+		if last = exchange(ts, args[:3]).String(); strings.HasPrefix(last, "HTTP "+args[3]+"\n") {
+			return
+		}
+	}
+	ts.Fatalf("the status never was %s: %s", args[3], last)
+}
+
+// lastWord VAR sets VAR to the last word that the last command printed.
+func lastWord(ts *testscript.TestScript, neg bool, args []string) {
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || len(words) == 0 {
+		ts.Fatalf("usage: lastword var, after a command that prints")
+	}
+	ts.Setenv(args[0], words[len(words)-1])
+}
+
+// makeCert CERT KEY writes a certificate that signs itself, and its key.
+func makeCert(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: makecert cert key")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"rag.example"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	ts.Check(err)
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
+}
+
+// hangup sends SIGHUP to what runs in the background.
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGHUP))
+	}
+}
+
+func exchange(ts *testscript.TestScript, args []string) *bytes.Buffer {
 	var body io.Reader
 	if len(args) == 3 {
 		body = strings.NewReader(ts.ReadFile(args[2]))
 	}
 	req, err := http.NewRequest(args[0], args[1], body)
 	ts.Check(err)
+	if auth := ts.Getenv("AUTH"); auth != "" {
+		req.Header.Set("Authorization", auth)
+	}
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	ts.Check(err)
-	var out bytes.Buffer
-	out.WriteString("HTTP " + strconv.Itoa(resp.StatusCode) + "\n")
-	out.Write(answer)
-	_, err = out.WriteTo(ts.Stdout())
-	ts.Check(err)
+	return bytes.NewBufferString("HTTP " + strconv.Itoa(resp.StatusCode) + "\n" + string(answer))
 }
 
 // terminate sends SIGTERM to what runs in the background.

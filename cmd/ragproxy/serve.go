@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ragproxy/ragproxy/config"
+	"github.com/ragproxy/ragproxy/proxy"
+	"github.com/ragproxy/ragproxy/proxy/access"
 )
 
 func newServe() *cobra.Command {
@@ -15,7 +18,10 @@ func newServe() *cobra.Command {
 		Short: "Serve the OpenAI-compatible endpoint",
 		Long: `Serve the endpoint until interrupted. Point an OpenAI SDK's base_url at
 http://ADDRESS/v1. Without an upstream in the configuration OPENAI_BASE_URL or
-OPENAI_API_KEY choose one; with neither the builtin extractive upstream answers.`,
+OPENAI_API_KEY choose one; with neither the builtin extractive upstream answers.
+
+Without keys only loopback is served; see ` + "`ragproxy keys`" + `. SIGHUP reads keys,
+prompts, limits and certificates again; SIGTERM lets running requests end.`,
 		Example: `  ragproxy serve
   ragproxy serve --listen 127.0.0.1:9000
   RAGPROXY_UPSTREAM_BASE_URL=http://127.0.0.1:11434/v1 ragproxy serve`,
@@ -46,17 +52,56 @@ func serve(cmd *cobra.Command) error {
 		return err
 	}
 	defer stopBuiltin()
-	server, err := newServer(cfg, idx, builtinURL, logger)
+	opts, err := serverOptions(cfg, idx, builtinURL, logger)
 	if err != nil {
 		return err
 	}
+	if opts.Keys, err = access.Open(cfg.Auth.File); err != nil {
+		return err
+	}
+	cert, err := newCertificate(cfg.TLS)
+	if err != nil {
+		return err
+	}
+	opts.TLS = cert.config()
 	l, err := listen(cfg.Listen)
 	if err != nil {
 		return err
 	}
+	defer l.Close()
+	if err := mayListen(cfg, opts.Keys, l.Addr()); err != nil {
+		return err
+	}
+	opts.Web.Loopback = isLoopback(l.Addr())
+	server := proxy.New(opts)
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	go opts.Keys.Watch(ctx, logger)
+	go (&reloader{cmd: cmd, cfg: cfg, idx: idx, opts: opts, cert: cert, server: server}).run(ctx)
 	tellUpstream(cmd, cfg)
-	fmt.Fprintf(stderr, "listening on http://%s\n", l.Addr())
-	return server.Serve(cmd.Context(), l)
+	fmt.Fprintf(stderr, "listening on %s://%s\n", scheme(cfg), l.Addr())
+	return server.Serve(ctx, l)
+}
+
+func scheme(cfg *config.Config) string {
+	if cfg.TLS.CertFile != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// mayListen refuses to give the upstream to whoever reaches the address.
+func mayListen(cfg *config.Config, keys *access.Store, address net.Addr) error {
+	if isLoopback(address) || keys.Required() || cfg.Auth.OpenToEveryone {
+		return nil
+	}
+	return fmt.Errorf("serve: %s can be reached from other machines, and no key is needed: make one with `ragproxy keys add NAME`, "+
+		"listen on 127.0.0.1, or set auth.open_to_everyone: true", cfg.Listen)
+}
+
+func isLoopback(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 func listen(address string) (net.Listener, error) {

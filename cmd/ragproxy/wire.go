@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -19,9 +20,11 @@ import (
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/proxy"
+	"github.com/ragproxy/ragproxy/proxy/access"
 	"github.com/ragproxy/ragproxy/proxy/builtin"
 	"github.com/ragproxy/ragproxy/proxy/dialect"
 	"github.com/ragproxy/ragproxy/retrieval"
+	"github.com/ragproxy/ragproxy/retrieval/rerank"
 )
 
 // defaultCollection is what `index` fills and requests search when they name
@@ -76,9 +79,16 @@ func newEmbedder(cfg *config.Config) (index.Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
+	var client *http.Client // of its own
+	if config.SameOrigin(cfg.Embedding.BaseURL, cfg.Upstream.BaseURL) && (cfg.Upstream.CAFile != "" || cfg.Upstream.ProxyURL != "") {
+		if client, err = newUpstreamClient(cfg, ""); err != nil {
+			return nil, err
+		}
+	}
 	return embed.NewOpenAI(embed.OpenAIOptions{
-		Logger:  logger,
-		BaseURL: cfg.Embedding.BaseURL, APIKey: cfg.EmbeddingKey(), Model: cfg.Embedding.Model,
+		HTTPClient: client,
+		Logger:     logger,
+		BaseURL:    cfg.Embedding.BaseURL, APIKey: cfg.EmbeddingKey(), Model: cfg.Embedding.Model,
 		Dimensions: cfg.Embedding.Dimensions, BatchSize: cfg.Embedding.BatchSize,
 	})
 }
@@ -117,27 +127,61 @@ func newRetriever(cfg *config.Config, searcher retrieval.Searcher, tokens *retri
 	if err != nil {
 		return nil, err
 	}
+	reranker, err := newReranker(cfg)
+	if err != nil {
+		return nil, err
+	}
 	return retrieval.New(retrieval.Options{
 		Searcher: searcher, Prompts: prompts, Collection: defaultCollection,
 		TopK: cfg.Retrieval.TopK, Depth: cfg.Retrieval.Depth, VectorWeight: cfg.Retrieval.VectorWeight,
 		Fusion: cfg.Retrieval.Fusion, MinScore: cfg.Retrieval.MinScore,
 		Deadline: searchDeadline, MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
 		Rewrite: retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline, History: cfg.Rewrite.History},
+		Rerank:  retrieval.RerankOptions{Reranker: reranker, Depth: cfg.Rerank.Depth, Deadline: cfg.Rerank.Deadline},
 	}), nil
+}
+
+// newReranker is nil where none is configured.
+func newReranker(cfg *config.Config) (retrieval.Reranker, error) {
+	if cfg.Rerank.Kind == "" {
+		return nil, nil
+	}
+	return rerank.New(rerank.Options{Kind: cfg.Rerank.Kind, BaseURL: cfg.Rerank.BaseURL, APIKey: cfg.RerankKey(), Model: cfg.Rerank.Model})
 }
 
 // newServer makes the proxy over an index. builtinURL is the base URL of the
 // builtin upstream, for the calls that are to go there.
 func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *slog.Logger) (*proxy.Server, error) {
-	tokens := &retrieval.TokenCounter{}
-	retriever, err := newRetriever(cfg, idx, tokens)
+	opts, err := serverOptions(cfg, idx, builtinURL, logger)
 	if err != nil {
 		return nil, err
 	}
+	return proxy.New(opts), nil
+}
+
+// serverOptions are what the configuration says of the proxy; who may ask is
+// not among it.
+func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logger *slog.Logger) (proxy.Options, error) {
+	tokens := &retrieval.TokenCounter{}
+	retriever, err := newRetriever(cfg, idx, tokens)
+	if err != nil {
+		return proxy.Options{}, err
+	}
+	client, err := newUpstreamClient(cfg, builtinURL)
+	if err != nil {
+		return proxy.Options{}, err
+	}
 	opts := proxy.Options{
-		Upstream:     proxy.Upstream{BaseURL: orBuiltin(cfg.Upstream.BaseURL, builtinURL), APIKey: cfg.Upstream.APIKey},
-		RewriteModel: cfg.Rewrite.Model,
-		Retriever:    retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
+		HTTPClient: client, Limits: limits(cfg.Limits),
+		Web: proxy.Web{Origins: cfg.CORS.Origins, Hosts: cfg.Server.Hosts},
+		Timeouts: proxy.Timeouts{
+			Header: cfg.Limits.HeaderTimeout, Idle: cfg.Limits.IdleTimeout, Write: cfg.Limits.WriteTimeout,
+			ShutdownDelay: cfg.Server.ShutdownDelay, Drain: cfg.Server.DrainTimeout,
+		},
+		MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes),
+		Upstream:       proxy.Upstream{BaseURL: orBuiltin(cfg.Upstream.BaseURL, builtinURL), APIKey: cfg.Upstream.APIKey},
+		RewriteModel:   cfg.Rewrite.Model,
+		Retriever:      retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
 		MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
 		Switches:  dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
@@ -149,7 +193,35 @@ func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *
 		opts.Rewrite = proxy.Upstream{BaseURL: orBuiltin(cfg.Rewrite.BaseURL, builtinURL), APIKey: cfg.RewriteKey()}
 		opts.RewriteForeign = !config.SameOrigin(cfg.Rewrite.BaseURL, cfg.Upstream.BaseURL)
 	}
-	return proxy.New(opts), nil
+	return opts, nil
+}
+
+// newUpstreamClient reaches the upstream as the configuration says.
+func newUpstreamClient(cfg *config.Config, builtinURL string) (*http.Client, error) {
+	client, err := proxy.NewClient(proxy.ClientOptions{
+		CAFile: cfg.Upstream.CAFile, ProxyURL: cfg.Upstream.ProxyURL, Direct: []string{hostPort(builtinURL)},
+		ConnectTimeout: cfg.Upstream.ConnectTimeout, ResponseTimeout: cfg.Upstream.ResponseTimeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	return client, nil
+}
+
+func hostPort(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+func limits(l config.Limits) proxy.Limits {
+	return proxy.Limits{
+		MaxMessages: l.MaxMessages, MaxParts: l.MaxParts, MaxDepth: l.MaxDepth, MaxTopK: l.MaxTopK, BodyTimeout: l.BodyTimeout,
+		Concurrency: l.Concurrency, QueueTimeout: l.QueueTimeout,
+		Client: access.Rates{RPM: l.RequestsPerMinute, TPM: l.TokensPerMinute, Concurrency: l.ConcurrencyPerKey},
+	}
 }
 
 func orBuiltin(baseURL, builtinURL string) string {
