@@ -185,3 +185,11 @@ func (s *searcher) idf(documents int) float64 {
 	n, all := float64(documents), float64(s.documents)
 	return math.Log(1 + (all-n+0.5)/(n+0.5))
 }
+
+// Verify holds the number of documents with postings against the rows.
+func (s *searcher) Verify(ctx context.Context, rows int) error {
+	if s.documents != rows {
+		return fmt.Errorf("the keyword index is of %d chunks, want %d", s.documents, rows)
+	}
+	return ctx.Err()
+}

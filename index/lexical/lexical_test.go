@@ -300,6 +300,16 @@ func TestFolders(t *testing.T) {
 	}
 }
 
+func TestVerify(t *testing.T) {
+	s := opened(t, built(t, "rain"), built(t, "snow", "wind")).(index.LegVerifier)
+	if err := s.Verify(t.Context(), 3); err != nil {
+		t.Errorf("got %v for the right number of chunks", err)
+	}
+	if err := s.Verify(t.Context(), 4); err == nil {
+		t.Error("got no error for another number")
+	}
+}
+
 func TestOpenChangesNothing(t *testing.T) {
 	dir := built(t, "a fox", "a dog", "a cat")
 	before := fingerprint(t, dir)

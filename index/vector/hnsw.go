@@ -161,3 +161,20 @@ func (s *hnswSearcher) walk(q query, width, k int, allow index.Allow) (near []ne
 	}
 	return near, found
 }
+
+// Verify counts the rows that a walk can reach: links that were lost would hide
+// the others in silence.
+func (s *hnswSearcher) Verify(ctx context.Context, rows int) error {
+	if got := s.graph.codes.m.Rows(); got != rows {
+		return fmt.Errorf("the graph is of %d rows, want %d", got, rows)
+	}
+	if s.rows == 0 {
+		return ctx.Err()
+	}
+	reached := make([]bool, rows)
+	s.graph.reach(s.graph.entry, reached)
+	if n := count(reached); n != s.rows {
+		return fmt.Errorf("the graph leads to %d of its %d rows", n, s.rows)
+	}
+	return ctx.Err()
+}

@@ -46,6 +46,34 @@ func TestNarrowWalk(t *testing.T) {
 
 // TestWalk has so many rows that searches do walk, with filters and with more
 // equal rows than any walk keeps.
+// TestVerify cuts a row off.
+func TestVerify(t *testing.T) {
+	m, _ := clustered(2000, 16, 1)
+	s := open(t, walks, m).(*hnswSearcher)
+	if err := s.Verify(t.Context(), 2000); err != nil {
+		t.Errorf("got %v for a whole graph", err)
+	}
+	if err := s.Verify(t.Context(), 1999); err == nil {
+		t.Error("got no error for another number of rows")
+	}
+	bottom := &s.graph.layers[0]
+	lost := int32(17)
+	if lost == s.graph.entry {
+		lost++
+	}
+	for row := range int32(2000) {
+		links := bottom.of(row)
+		for i, to := range links {
+			if to == lost {
+				links[i] = row
+			}
+		}
+	}
+	if err := s.Verify(t.Context(), 2000); err == nil || !strings.Contains(err.Error(), "1999 of its 2000 rows") {
+		t.Errorf("got %v, want a row that nothing leads to", err)
+	}
+}
+
 func TestWalk(t *testing.T) {
 	m, queries := clustered(12_000, 16, 50)
 	for row := 1000; row < 3000; row++ {
