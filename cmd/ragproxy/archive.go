@@ -25,11 +25,7 @@ func newExport() *cobra.Command {
 }
 
 func export(cmd *cobra.Command, collection, path string) (err error) {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	idx, err := openIndex(cfg, nil)
+	idx, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}
@@ -74,11 +70,7 @@ checked first; nothing is embedded.`,
 }
 
 func importArchive(cmd *cobra.Command, collection, path string, replace bool) error {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	idx, err := openIndex(cfg, nil)
+	idx, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,7 @@ func newCollections() *cobra.Command {
 		Example: "  ragproxy collections\n  ragproxy collections --json | jq .documents",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd, nil, false)
-			if err != nil {
-				return err
-			}
-			idx, err := openIndex(cfg, nil)
+			idx, err := openExisting(cmd)
 			if err != nil {
 				return err
 			}

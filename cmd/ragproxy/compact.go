@@ -28,11 +28,7 @@ and nothing is changed then; a damaged leg is made whole.`,
 }
 
 func compact(cmd *cobra.Command, collection string, asJSON bool) error {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	idx, err := openIndex(cfg, nil)
+	idx, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}

@@ -44,11 +44,7 @@ func someDocuments(_ *cobra.Command, args []string) error {
 }
 
 func deleteDocuments(cmd *cobra.Command, collection string, names []string, asJSON bool) error {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	idx, err := openIndex(cfg, nil)
+	idx, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}

@@ -31,11 +31,7 @@ code is 1 if anything is.`,
 }
 
 func verify(cmd *cobra.Command, collection string, asJSON bool) error {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	idx, err := openIndex(cfg, nil)
+	idx, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}

@@ -122,6 +122,15 @@ func openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error
 	}), nil
 }
 
+// openExisting opens the index for commands that split nothing.
+func openExisting(cmd *cobra.Command) (*index.Index, error) {
+	cfg, err := loadConfig(cmd, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	return openIndex(cfg, nil)
+}
+
 func newRetriever(cfg *config.Config, searcher retrieval.Searcher, tokens *retrieval.TokenCounter) (*retrieval.Retriever, error) {
 	prompts, err := retrieval.LoadPrompts(cfg.Prompt.AnswerFile, cfg.Prompt.RewriteFile)
 	if err != nil {
