@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -180,9 +179,4 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 	}
 	x.encoder = x.dialect.Stream(x.request, x)
 	return x
-}
-
-// sawError notices an error that upstream sends within its stream.
-func sawError(line []byte) bool {
-	return bytes.Contains(line, []byte(`"error"`)) && dialect.IsError(line)
 }

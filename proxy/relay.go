@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -132,7 +133,7 @@ func (x *exchange) relayStream(resp *http.Response) error {
 // or an error of upstream's own.
 func endsStream(line []byte) bool {
 	from, to, ok := sse.Data(line)
-	return ok && (sse.IsDone(line[from:to]) || sawError(line))
+	return ok && (sse.IsDone(line[from:to]) || bytes.Contains(line, []byte(`"error"`)) && dialect.IsError(line))
 }
 
 // whole says whether a last line without its line feed is all there.
@@ -233,10 +234,9 @@ func brokenOff(req *http.Request, err error) error {
 	return upstreamClosed(err)
 }
 
-// copyHeader copies upstream's headers but those of the connection and those
-// that are ours to say.
+// copyHeader hands over upstream's headers but those of the connection and
+// those that are ours to say, which from loses.
 func copyHeader(to, from http.Header) {
-	from = from.Clone()
 	dropHopByHop(from)
 	ownHeader(from, to)
 	for name, values := range from {
