@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/ragproxy/ragproxy/internal/child"
 )
 
 // bench holds the processes and what they did. One part runs at a time.
@@ -18,7 +20,7 @@ type bench struct {
 	dir    string
 	binary string
 
-	stub, reference, ragproxy *child
+	stub, reference, ragproxy *child.Child
 
 	client  *http.Client
 	answers *stub // for what the answers must be
@@ -50,28 +52,28 @@ func (b *bench) start(ctx context.Context) (err error) {
 		return err
 	}
 	if b.plan.binary == "" {
-		if b.binary, err = build(ctx, b.dir); err != nil {
+		if b.binary, err = child.Build(ctx, b.dir); err != nil {
 			return err
 		}
 	}
-	if b.stub, err = startSelf(ctx, b.dir, "stub"); err != nil {
+	if b.stub, err = child.StartSelf(ctx, b.dir, "stub"); err != nil {
 		return err
 	}
-	if b.reference, err = startSelf(ctx, b.dir, "reference", "-upstream", b.stub.url); err != nil {
+	if b.reference, err = child.StartSelf(ctx, b.dir, "reference", "-upstream", b.stub.URL); err != nil {
 		return err
 	}
 	if err := b.index(ctx); err != nil {
 		return err
 	}
-	if b.ragproxy, err = b.serve(ctx, "ragproxy", b.stub.url); err != nil {
+	if b.ragproxy, err = b.serve(ctx, "ragproxy", b.stub.URL); err != nil {
 		return err
 	}
 	return b.warm(ctx, b.ragproxy, b.reference)
 }
 
 // serve starts a ragproxy of its own over the index.
-func (b *bench) serve(ctx context.Context, name, upstream string) (*child, error) {
-	return start(ctx, b.dir, name, ragproxy(ctx, b.binary, b.dir, upstream, "serve"))
+func (b *bench) serve(ctx context.Context, name, upstream string) (*child.Child, error) {
+	return child.Start(ctx, b.dir, name, ragproxy(ctx, b.binary, b.dir, upstream, "serve"))
 }
 
 // chunks in the index.
@@ -87,7 +89,7 @@ func (b *bench) index(ctx context.Context) error {
 			return err
 		}
 	}
-	out, err := ragproxy(ctx, b.binary, b.dir, b.stub.url, "index", "--json", docs).CombinedOutput()
+	out, err := ragproxy(ctx, b.binary, b.dir, b.stub.URL, "index", "--json", docs).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("index: %w\n%s", err, out)
 	}
@@ -115,10 +117,10 @@ func vocabulary(i int) string {
 }
 
 // warm opens connections and grows heaps and pools.
-func (b *bench) warm(ctx context.Context, proxies ...*child) error {
+func (b *bench) warm(ctx context.Context, proxies ...*child.Child) error {
 	for _, p := range proxies {
 		for _, q := range []request{{"n100", 100, p != b.reference}, {"n100", 100, false}} {
-			if _, err := b.run(ctx, job{url: p.url, request: q, concurrency: 128, streams: 512}); err != nil {
+			if _, err := b.run(ctx, job{url: p.URL, request: q, concurrency: 128, streams: 512}); err != nil {
 				return err
 			}
 		}
@@ -141,9 +143,9 @@ func (b *bench) part(ctx context.Context, only, name string, run func(context.Co
 }
 
 func (b *bench) close() {
-	for _, c := range []*child{b.ragproxy, b.reference, b.stub} {
+	for _, c := range []*child.Child{b.ragproxy, b.reference, b.stub} {
 		if c != nil {
-			c.stop()
+			c.Stop()
 		}
 	}
 	os.RemoveAll(b.dir)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -38,11 +39,11 @@ func (b *bench) cancels(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.stop() // first, so that no call is left to wait for
+	defer p.Stop() // first, so that no call is left to wait for
 	for _, ph := range phases() {
 		var took []time.Duration
 		for range b.plan.cancels {
-			d, err := b.leave(ctx, stub, p.url, ph)
+			d, err := b.leave(ctx, stub, p.URL, ph)
 			if err != nil {
 				return fmt.Errorf("%s: %w", ph.name, err)
 			}
@@ -74,7 +75,7 @@ func (b *bench) leave(ctx context.Context, s *stub, url string, ph phase) (time.
 	select {
 	case <-s.reached:
 	case err := <-ended:
-		return 0, fmt.Errorf("the answer ended before its upstream call hung: %w", errOr(err, "with no error"))
+		return 0, fmt.Errorf("the answer ended before its upstream call hung: %w", cmp.Or(err, io.EOF))
 	case <-time.After(patience):
 		return 0, fmt.Errorf("the upstream call was not made")
 	}

@@ -16,11 +16,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/ragproxy/ragproxy/internal/child"
 )
 
 // limit bounds a run, whatever happens in it.
@@ -50,7 +53,7 @@ func main() {
 func run(ctx context.Context, role, upstream, only string, plan plan) error {
 	switch role {
 	case "stub":
-		return serveChild(newStub())
+		return child.Serve(&http.Server{Handler: newStub()})
 	case "reference":
 		return serveReference(upstream)
 	case "":

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/ragproxy/ragproxy/internal/child"
 )
 
 // sample is one run of one proxy.
@@ -17,18 +19,18 @@ type sample struct {
 // line, its connections.
 const settle = 30 * time.Millisecond
 
-func (b *bench) sample(ctx context.Context, p *child, j job) (sample, error) {
-	before, err := cpuTime(p.pid())
+func (b *bench) sample(ctx context.Context, p *child.Child, j job) (sample, error) {
+	before, err := cpuTime(p.Pid())
 	if err != nil {
 		return sample{}, err
 	}
-	j.url = p.url
+	j.url = p.URL
 	out, err := b.run(ctx, j)
 	if err != nil {
 		return sample{}, err
 	}
 	time.Sleep(settle)
-	after, err := cpuTime(p.pid())
+	after, err := cpuTime(p.Pid())
 	return sample{out, after - before}, err
 }
 

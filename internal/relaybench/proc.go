@@ -42,21 +42,6 @@ func parseStat(stat []byte) (time.Duration, error) {
 	return sum, nil
 }
 
-// residentMB is a process's resident memory in MB of 10^6 bytes.
-func residentMB(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(kb), "kB")), 64)
-			return n * 1024 / 1e6, err
-		}
-	}
-	return 0, fmt.Errorf("read memory of %d: no VmRSS", pid)
-}
-
 // machine says where the figures are from.
 type machine struct{ lines []string }
 

@@ -38,11 +38,11 @@ func (b *bench) firstDelta(ctx context.Context) error {
 		if err := b.embedDirectly(ctx, n); err != nil {
 			return err
 		}
-		if err := b.awaitDelta(ctx, b.stub.url, q.body(n)); err != nil {
+		if err := b.awaitDelta(ctx, b.stub.URL, q.body(n)); err != nil {
 			return err
 		}
 		middle := time.Now()
-		if err := b.awaitDelta(ctx, b.ragproxy.url, q.body(n)); err != nil {
+		if err := b.awaitDelta(ctx, b.ragproxy.URL, q.body(n)); err != nil {
 			return err
 		}
 		if i >= warm {
@@ -56,7 +56,7 @@ func (b *bench) firstDelta(ctx context.Context) error {
 }
 
 func (b *bench) embedDirectly(ctx context.Context, n int) error {
-	resp, err := b.post(ctx, b.stub.url+"/embeddings", []byte(`{"model":"stub","input":["`+question(n)+`"]}`), "")
+	resp, err := b.post(ctx, b.stub.URL+"/embeddings", []byte(`{"model":"stub","input":["`+question(n)+`"]}`), "")
 	if err != nil {
 		return err
 	}
