@@ -24,6 +24,9 @@ type Query struct {
 type Legs struct {
 	Vector  Leg
 	Keyword Leg
+	// Generation is the one that both legs searched: a document of another
+	// search's may have been replaced or deleted in this one. 0 is unknown.
+	Generation int
 }
 
 // Leg is one leg's answer: its hits, best first, or its error. A leg that the
@@ -63,7 +66,7 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 	if err != nil {
 		return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}}, nil
 	}
-	var legs Legs
+	legs := Legs{Generation: s.gen.manifest.Generation}
 	var vector []float32
 	var ceiling float64
 	var wg sync.WaitGroup

@@ -199,7 +199,8 @@ func (r *Retriever) rankAll(ctx context.Context, search SearchRequest, res *Resu
 	}
 	lists := []weighted{{list.hits, 1}}
 	for _, a := range beside {
-		if more, err := a.wait(ctx); err == nil {
+		// What another generation had may be replaced or deleted in this one.
+		if more, err := a.wait(ctx); err == nil && more.generation == list.generation {
 			lists = append(lists, weighted{more.hits, a.weight})
 		}
 	}

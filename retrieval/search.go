@@ -37,8 +37,9 @@ func (r *Retriever) Search(ctx context.Context, req SearchRequest) (Found, error
 
 // ranking is a whole fused list, before the best are kept.
 type ranking struct {
-	hits   []fused
-	failed []RetrievalFailed
+	hits       []fused
+	failed     []RetrievalFailed
+	generation int // of the collection; 0 is unknown
 }
 
 func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error) {
@@ -59,7 +60,7 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	if err := context.Cause(ctx); err != nil {
 		return ranking{}, err
 	}
-	return ranking{r.fuse(legs, depth), r.failures(legs)}, nil
+	return ranking{r.fuse(legs, depth), r.failures(legs), legs.Generation}, nil
 }
 
 // keep numbers the best hits of a list as sources, after they were ranked again
