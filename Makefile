@@ -1,5 +1,5 @@
 # `make check` is what CI runs; the other targets are its parts and longer runs.
-.PHONY: build test race lint fuzz bench torture check
+.PHONY: build test race lint fuzz bench torture soak release vuln check
 
 FUZZTIME ?= 60s
 
@@ -43,6 +43,13 @@ torture:
 	RAGPROXY_MEMORY_MB=1000 go test -count=1 -timeout 1h -v -run '^TestMemory$$' ./index
 	RAGPROXY_LEAK_TRIPLES=1000000 go test -count=1 -timeout 1h -v -run '^TestNoLeak$$' ./proxy
 	RAGPROXY_LORIS_CONNECTIONS=10000 go test -count=1 -v -run SlowLoris ./proxy
+
+# 200 streams for SOAK_FOR while the index is rewritten, keys come and go and
+# the configuration is reloaded; no token may be lost and nothing may leak.
+# Linux only.
+SOAK_FOR ?= 1h
+soak:
+	go run ./internal/soak -for $(SOAK_FOR)
 
 check:
 	bash .ci/run

@@ -120,19 +120,15 @@ func (o *operator) wave(ctx context.Context) error {
 }
 
 // settle compacts the collection, has the server open that, and waits until
-// the connections are closed: until its open files are as calm says, at most a
-// minute.
+// the connections are closed and the open files are as calm says, at most for
+// calmWithin.
 func (o *operator) settle(ctx context.Context, calm func(now, before map[string]int) bool) ([]string, error) {
 	if _, err := o.command(ctx, "compact"); err != nil {
 		return nil, err
 	}
-	if _, err := o.clients.status(ctx, o.clients.key, 0); err != nil {
-		return nil, err
-	}
 	var before map[string]int
 	for begin := time.Now(); ; {
-		o.clients.http.CloseIdleConnections()
-		if _, err := o.clients.http.Get(o.upstream + "/close-idle"); err != nil {
+		if err := o.collect(ctx); err != nil {
 			return nil, err
 		}
 		if err := sleep(ctx, 2*time.Second); err != nil {
@@ -143,11 +139,31 @@ func (o *operator) settle(ctx context.Context, calm func(now, before map[string]
 			return nil, err
 		}
 		now := kinds(files)
-		if calm(now, before) || time.Since(begin) > time.Minute {
+		if now[removedFile] == 0 && calm(now, before) || time.Since(begin) > calmWithin {
 			return files, nil
 		}
 		before = now
 	}
+}
+
+// calmWithin is more than the two minutes after which Go collects garbage in a
+// process that does nothing.
+const calmWithin = 150 * time.Second
+
+// collect makes the server work until it collects garbage, since the files of
+// texts are closed by that, then closes all connections.
+func (o *operator) collect(ctx context.Context) error {
+	for range 100 {
+		if _, err := o.clients.status(ctx, o.clients.key, 0); err != nil {
+			return err
+		}
+	}
+	o.clients.http.CloseIdleConnections()
+	resp, err := o.clients.http.Get(o.upstream + "/close-idle")
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // still is a process whose open files do not change.

@@ -35,7 +35,7 @@ func quit(server *child.Child) (map[string]int, error) {
 // 1.23; the names of functions stand at the beginning of a line.
 var (
 	stackHead = regexp.MustCompile(`^goroutine \d+ .*\[([^\]]*)\]:$`)
-	function  = regexp.MustCompile(`^(?:created by )?(\S+?)(?:\(.*\))?(?: in goroutine \d+)?$`)
+	function  = regexp.MustCompile(`^(?:created by )?(.+?)(?:\([^()]*\))?(?: in goroutine \d+)?$`)
 )
 
 // goroutines counts, by what they are, the goroutines of a dump: the function
@@ -92,21 +92,21 @@ func more(before, after map[string]int) string {
 	return strings.Join(out, "; ")
 }
 
+const removedFile = "removed file"
+
 // kinds sums up file descriptors: numbers of sockets and generations differ,
 // their sum by kind must not.
 func kinds(files []string) map[string]int {
 	out := map[string]int{}
 	for _, f := range files {
 		kind, _, _ := strings.Cut(f, ":[")
-		if kind == f && strings.Contains(f, "/collections/") {
+		switch {
+		case strings.HasSuffix(f, " (deleted)"):
+			kind = removedFile
+		case strings.Contains(f, "/collections/"):
 			kind = "index file"
 		}
 		out[kind]++
 	}
 	return out
-}
-
-// removed are those that nothing should hold any more.
-func removed(files []string) []string {
-	return slices.DeleteFunc(slices.Clone(files), func(f string) bool { return !strings.HasSuffix(f, " (deleted)") })
 }
