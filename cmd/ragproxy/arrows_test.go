@@ -37,7 +37,7 @@ var arrows = map[string]map[string]string{
 	"internal/child":        {},
 	"internal/clienttest":   {},
 	"internal/relaybench":   {"internal/child": "runs what it measures"},
-	"internal/releasetest":  {},
+	"internal/release":      {},
 	"internal/soak":         {"internal/child": "runs what it loads"},
 	"internal/simd":         {},
 	"internal/splice":       {},
