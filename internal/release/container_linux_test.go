@@ -23,8 +23,6 @@ type container struct {
 	env  []string
 }
 
-const uid = 65532
-
 // newContainer needs root and namespaces of mounts; without them the test is
 // skipped.
 func newContainer(t *testing.T) *container {
@@ -47,13 +45,6 @@ func newContainer(t *testing.T) *container {
 		c.env = append(c.env, strings.Fields(env)...)
 	}
 	return c
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (c *container) build(t *testing.T) {

@@ -8,12 +8,20 @@ import (
 	"testing"
 )
 
-// instructions are a Dockerfile's, by name, with continued lines joined.
-func instructions(t *testing.T) map[string][]string {
-	raw, err := os.ReadFile("../../Dockerfile")
+// uid is the image's user, "nonroot".
+const uid = 65532
+
+func check(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// instructions are a Dockerfile's, by name, with continued lines joined.
+func instructions(t *testing.T) map[string][]string {
+	raw, err := os.ReadFile("../../Dockerfile")
+	check(t, err)
 	out := map[string][]string{}
 	for line := range strings.Lines(strings.ReplaceAll(string(raw), "\\\n", " ")) {
 		name, rest, ok := strings.Cut(strings.TrimSpace(line), " ")
