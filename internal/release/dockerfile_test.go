@@ -87,3 +87,18 @@ func TestOneWayToBuild(t *testing.T) {
 		t.Errorf("the Dockerfile builds FROM %s, want %s as in go.mod", got["FROM"][0], want)
 	}
 }
+
+// TestContextIsTheCommit: a file that git has and the image's build has not
+// would be stamped into the binary as a change, and without .git there would be
+// no stamp.
+func TestContextIsTheCommit(t *testing.T) {
+	left, err := os.ReadFile("../../.dockerignore")
+	check(t, err)
+	ignored, err := os.ReadFile("../../.gitignore")
+	check(t, err)
+	for line := range strings.Lines(string(left)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' && !strings.Contains(string(ignored), "\n/"+line+"/\n") {
+			t.Errorf(".dockerignore leaves out %s, which git does not ignore", line)
+		}
+	}
+}
