@@ -131,7 +131,7 @@ func (b *Builder) takeSpace() error {
 	case m.Chunks == 0: // any space will do
 	case b.opts.Reembed:
 		b.dirty = true
-	case m.Space != b.space:
+	case !SameSpace(m.Space, b.space):
 		return fmt.Errorf("collection %q: %w: it holds %s, embedding.* now gives %s: set embedding.* back, index --reembed, or index into another --collection",
 			b.opts.Collection, ErrSpace, m.Space, b.space)
 	default:

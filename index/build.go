@@ -105,7 +105,7 @@ func (x *Index) Build(ctx context.Context, opts BuildOptions) (*Builder, error) 
 		seen: map[key]string{}, deleted: map[key]bool{}, kept: map[key]bool{}, moved: map[key]string{},
 	}
 	if !opts.noEmbedder {
-		if b.space, err = x.opts.Embedder.Space(ctx); err != nil {
+		if b.space, err = x.space(ctx, opts.DryRun); err != nil {
 			return nil, fmt.Errorf("ask embedder: %w", err)
 		}
 	}

@@ -146,11 +146,20 @@ func (f folder) olderManifest(name string) (Manifest, error) {
 	return Manifest{}, cmp.Or(err, fs.ErrNotExist)
 }
 
+// CheckName says what is wrong with the name of a collection, nil if nothing
+// is; whether there is one of that name is another question.
+func CheckName(collection string) error {
+	if !collectionName.MatchString(collection) {
+		return fmt.Errorf("collection %q: a name is 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit", collection)
+	}
+	return nil
+}
+
 // home is the folder of a collection. The name goes into a path, so it is
 // checked here, once, for everybody.
 func (x *Index) home(collection string) (folder, error) {
-	if !collectionName.MatchString(collection) {
-		return folder{}, fmt.Errorf("collection %q: a name is 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit", collection)
+	if err := CheckName(collection); err != nil {
+		return folder{}, err
 	}
 	return folder{x.opts.FS, filepath.Join(x.opts.Dir, "collections", collection)}, nil
 }

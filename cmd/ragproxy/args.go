@@ -2,9 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ragproxy/ragproxy/index"
 )
 
 // usageError is a command line that cannot be understood.
@@ -43,6 +47,41 @@ func someSources(_ *cobra.Command, args []string) error {
 		if strings.TrimSpace(a) == "" {
 			return usagef("index got an empty SOURCE")
 		}
+	}
+	return differentNames(args)
+}
+
+// differentNames refuses two folders of the same name: it begins the ids of
+// their documents, so that docs/a.md would be two documents.
+func differentNames(sources []string) error {
+	first := map[string]string{} // by name
+	for _, source := range sources {
+		if webAddress(source) != nil {
+			continue
+		}
+		path := sourceKey(source)
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			continue // what is missing is told later, beside the others
+		}
+		name := filepath.Base(path)
+		if other, ok := first[name]; ok && sourceKey(other) != path {
+			return usagef("index got two folders named %q, %s and %s: the name begins the ids of their documents; "+
+				"index the folder above them, or each into a --collection of its own", name, other, source)
+		}
+		first[name] = source
+	}
+	return nil
+}
+
+// checkCollection looks at a command's --collection, if it has one and it was
+// given.
+func checkCollection(cmd *cobra.Command, _ []string) error {
+	flag := cmd.Flags().Lookup("collection")
+	if flag == nil || !flag.Changed {
+		return nil
+	}
+	if err := index.CheckName(flag.Value.String()); err != nil {
+		return usagef("--collection: %w", err)
 	}
 	return nil
 }

@@ -67,6 +67,8 @@ prompt, relays the upstream's stream, and adds the query and the sources.`,
 		Args:          onlyCommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
+		PersistentPreRunE: checkCollection,
+
 		SuggestionsMinimumDistance: 2,
 	}
 	root.PersistentFlags().String("config", "", "configuration `FILE` (default ./ragproxy.yaml if there is one)")

@@ -3,10 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,6 +66,46 @@ func TestRerankerIsWired(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"first", "second"}, texts); diff != "" || key != "Bearer rk" {
 		t.Errorf("got the key %q, want Bearer rk; texts (-want +got):\n%s", key, diff)
+	}
+}
+
+// TestSameOriginIsReachedLikeTheUpstream: the embedder and the re-ranker need
+// upstream.ca_file where they are at the upstream's origin.
+func TestSameOriginIsReachedLikeTheUpstream(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/embeddings" {
+			io.WriteString(w, `{"data":[{"index":0,"embedding":[1,0]}]}`)
+			return
+		}
+		io.WriteString(w, `[{"index":0,"score":0.1}]`)
+	}))
+	t.Cleanup(srv.Close)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that are to fail
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"", ca} {
+		cfg := testConfig(t, map[string]string{
+			"upstream.base_url": srv.URL + "/v1", "upstream.ca_file": file, "embedding.provider": "openai",
+			"rerank.kind": "tei", "rerank.base_url": srv.URL,
+		})
+		reranker, err := newReranker(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reranker.Rerank(t.Context(), "q", []string{"a passage"}); (err == nil) != (file != "") {
+			t.Errorf("the re-ranker with ca_file %q: got %v", file, err)
+		}
+		embedder, err := newEmbedder(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if _, err := embedder.EmbedQuery(ctx, "q"); (err == nil) != (file != "") {
+			t.Errorf("the embedder with ca_file %q: got %v", file, err)
+		}
+		cancel()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,9 +59,18 @@ func loadConfig(cmd *cobra.Command, override map[string]string, ignoreOpenAI boo
 	}
 	var problems *config.Error
 	if errors.As(err, &problems) {
-		return nil, fmt.Errorf("the configuration has problems:\n%w", err)
+		err = fmt.Errorf("the configuration has problems:\n%w", err)
+		if anyFlag(problems.Problems, flags) {
+			err = usageError{err}
+		}
+		return nil, err
 	}
 	return cfg, err
+}
+
+// anyFlag says whether the command line is at fault.
+func anyFlag(problems []config.Problem, flags map[string]string) bool {
+	return slices.ContainsFunc(problems, func(p config.Problem) bool { _, ok := flags[p.Key]; return ok })
 }
 
 func newLogger(cfg *config.Config, w io.Writer) (*slog.Logger, error) {
@@ -79,11 +89,9 @@ func newEmbedder(cfg *config.Config) (index.Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	var client *http.Client // of its own
-	if config.SameOrigin(cfg.Embedding.BaseURL, cfg.Upstream.BaseURL) && (cfg.Upstream.CAFile != "" || cfg.Upstream.ProxyURL != "") {
-		if client, err = newUpstreamClient(cfg, ""); err != nil {
-			return nil, err
-		}
+	client, err := sameOriginClient(cfg, cfg.Embedding.BaseURL)
+	if err != nil {
+		return nil, err
 	}
 	return embed.NewOpenAI(embed.OpenAIOptions{
 		HTTPClient: client,
@@ -91,6 +99,15 @@ func newEmbedder(cfg *config.Config) (index.Embedder, error) {
 		BaseURL:    cfg.Embedding.BaseURL, APIKey: cfg.EmbeddingKey(), Model: cfg.Embedding.Model,
 		Dimensions: cfg.Embedding.Dimensions, BatchSize: cfg.Embedding.BatchSize,
 	})
+}
+
+// sameOriginClient reaches what is at the upstream's origin as the upstream is
+// reached; nil lets others have a client of their own.
+func sameOriginClient(cfg *config.Config, baseURL string) (*http.Client, error) {
+	if !config.SameOrigin(baseURL, cfg.Upstream.BaseURL) || cfg.Upstream.CAFile == "" && cfg.Upstream.ProxyURL == "" {
+		return nil, nil
+	}
+	return newUpstreamClient(cfg, "")
 }
 
 // openIndex opens the index of a configuration. splitter may be nil where
@@ -155,7 +172,13 @@ func newReranker(cfg *config.Config) (retrieval.Reranker, error) {
 	if cfg.Rerank.Kind == "" {
 		return nil, nil
 	}
-	return rerank.New(rerank.Options{Kind: cfg.Rerank.Kind, BaseURL: cfg.Rerank.BaseURL, APIKey: cfg.RerankKey(), Model: cfg.Rerank.Model})
+	client, err := sameOriginClient(cfg, cfg.Rerank.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return rerank.New(rerank.Options{
+		HTTPClient: client, Kind: cfg.Rerank.Kind, BaseURL: cfg.Rerank.BaseURL, APIKey: cfg.RerankKey(), Model: cfg.Rerank.Model,
+	})
 }
 
 // newServer makes the proxy over an index. builtinURL is the base URL of the

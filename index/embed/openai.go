@@ -25,7 +25,10 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 )
 
-var _ index.Embedder = (*OpenAI)(nil)
+var (
+	_ index.Embedder    = (*OpenAI)(nil)
+	_ index.SpaceKnower = (*OpenAI)(nil)
+)
 
 // OpenAIOptions configure an [OpenAI].
 type OpenAIOptions struct {
@@ -178,6 +181,14 @@ func (o *OpenAI) Space(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%s@%d", o.opts.Model, o.dims.Load()), nil
+}
+
+// KnownSpace implements index.SpaceKnower.
+func (o *OpenAI) KnownSpace() string {
+	if o.dims.Load() == 0 {
+		return o.opts.Model + index.UnknownDims
+	}
+	return fmt.Sprintf("%s@%d", o.opts.Model, o.dims.Load())
 }
 
 func (o *OpenAI) ask(ctx context.Context) error {

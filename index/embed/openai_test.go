@@ -240,6 +240,9 @@ func TestSpaceAsksOnce(t *testing.T) {
 	if space, err := o.Space(t.Context()); err == nil {
 		t.Fatalf("got %q, want the first failure", space)
 	}
+	if got := o.KnownSpace(); got != "org/model@?" {
+		t.Errorf("got %q, want org/model@? before the first answer", got)
+	}
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
@@ -249,6 +252,9 @@ func TestSpaceAsksOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
+	if got := o.KnownSpace(); got != "org/model@2" {
+		t.Errorf("got %q, want org/model@2", got)
+	}
 	if got := calls.Load(); got != 2 {
 		t.Errorf("got %d requests, want 2: a failed one and a good one", got)
 	}
