@@ -199,6 +199,9 @@ func (l *loader) checkFileKeys(path string, given map[string]any) {
 	}
 }
 
+// clientKey is no key of the tree: clients of a server read it.
+const clientKey = envPrefix + "KEY"
+
 func (l *loader) readEnv(env variables) {
 	keyOf := map[string]string{}
 	for _, key := range l.keys() {
@@ -207,7 +210,7 @@ func (l *loader) readEnv(env variables) {
 	names := sortedKeys(keyOf)
 	for _, name := range sortedKeys(env) {
 		v := env[name]
-		if !strings.HasPrefix(name, envPrefix) {
+		if !strings.HasPrefix(name, envPrefix) || name == clientKey {
 			continue
 		}
 		key, ok := keyOf[name]

@@ -1,91 +1,88 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"log/slog"
-	"net"
+	"io"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ragproxy/ragproxy/config"
-	"github.com/ragproxy/ragproxy/index"
-	"github.com/ragproxy/ragproxy/proxy"
-	"github.com/ragproxy/ragproxy/proxy/access"
 )
 
 func newAsk() *cobra.Command {
-	var collection string
+	var f converseFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ask QUESTION",
 		Short: "Ask a question in the terminal: the whole pipeline, streamed",
+		Long: `Ask one question and print the answer as it comes, then its sources. What happens
+on the way goes to standard error. Without --server everything runs in this
+process.
+
+With --json a line is an event: those of the server's stream with their "type"
+(rewrite.delta, rewrite.done, retrieval.done, summary, ...; see docs/api.md), and
+
+  {"type":"answer.delta","delta":"..."}     a piece of the answer
+  {"type":"answer.done","answer":"..."}     the last line: the whole answer
+  {"error":{"message","type","code"}}       the last line instead, if it failed`,
 		Example: `  ragproxy ask "What is task decomposition?"
-  ragproxy ask --collection docs "How do I retry?"`,
+  ragproxy ask --collection docs -k 8 "How do I retry?"
+  ragproxy ask --json "How do I retry?"
+  ragproxy ask --server http://127.0.0.1:8080 "How do I retry?"`,
 		Args: oneText("QUESTION"),
-		RunE: func(cmd *cobra.Command, args []string) error { return ask(cmd, args[0], collection) },
+		RunE: func(cmd *cobra.Command, args []string) error { return ask(cmd, args[0], &f, asJSON) },
 	}
-	cmd.Flags().StringVar(&collection, "collection", "", "`NAME` of the collection (default \"default\")")
+	f.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line: events, pieces of the answer")
 	return cmd
 }
 
-func ask(cmd *cobra.Command, question, collection string) error {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	idx, err := openIndex(cfg, nil)
-	if err != nil {
-		return err
-	}
-	defer idx.Close()
-	tellUpstream(cmd, cfg)
-	out, whole := cmd.OutOrStdout(), true
-	l, err := listen("127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	keys, secret := access.Temporary("ask") // nobody else on this machine is served meanwhile
-	return withServer(cmd.Context(), cfg, idx, l, keys, func(base string) error {
-		c := client{base: base + "/v1", model: cfg.Upstream.Model, key: secret}
-		r, err := c.chat(cmd.Context(), []chatMessage{{"user", question}}, collection, watcher{
-			retrieved: func(*reply) {},
-			degraded:  func(what string) { whole = false; fmt.Fprintln(cmd.ErrOrStderr(), "warning:", what) },
-			delta:     func(s string) { fmt.Fprint(out, s) },
-		})
+func ask(cmd *cobra.Command, question string, f *converseFlags, asJSON bool) error {
+	err := converse(cmd.Context(), cmd, f, func(c conversation) error {
+		turn := askPlain
+		if asJSON {
+			turn = askJSON
+		}
+		err := turn(cmd, c, question, f.collection)
 		if err != nil {
-			return err
+			return c.advise(cmd.Context(), err)
 		}
-		fmt.Fprint(out, "\n\n")
-		if len(r.sources) == 0 && whole {
-			fmt.Fprintln(cmd.ErrOrStderr(), "no sources were found: `ragproxy index SOURCE` adds some")
-		}
-		return printSources(out, r.sources)
+		return nil
 	})
+	var usage usageError
+	if asJSON && err != nil && !errors.As(err, &usage) {
+		fmt.Fprint(cmd.OutOrStdout(), errorLine(err))
+	}
+	return err
 }
 
-// withServer runs work against a proxy of its own on l, which it closes. keys
-// may be nil.
-func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net.Listener, keys *access.Store, work func(base string) error) error {
-	defer l.Close()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	builtinURL, stopBuiltin, err := startBuiltin(cfg)
+func askPlain(cmd *cobra.Command, c conversation, question, collection string) error {
+	s := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), c.local != nil)
+	if _, err := c.chat(cmd.Context(), []chatMessage{{"user", question}}, collection, s.watcher()); err != nil {
+		s.endLine()
+		return err
+	}
+	return s.end()
+}
+
+func askJSON(cmd *cobra.Command, c conversation, question, collection string) error {
+	out := cmd.OutOrStdout()
+	c.events = []string{"rewrite", "retrieval", "summary"}
+	r, err := c.chat(cmd.Context(), []chatMessage{{"user", question}}, collection, watcher{
+		retrieved: func(*reply) {}, degraded: func(string) {}, // told as events
+		event: func(raw string) { fmt.Fprintln(out, raw) },
+		delta: func(text string) { printEvent(out, "answer.delta", "delta", text) },
+	})
 	if err != nil {
 		return err
 	}
-	defer stopBuiltin()
-	opts, err := serverOptions(cfg, idx, builtinURL, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	opts.Keys, opts.Web.Loopback = keys, isLoopback(l.Addr())
-	server := proxy.New(opts)
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ctx, l) }()
-	workErr := work("http://" + reachable(l.Addr().String()))
-	stop()
-	if err := <-ended; workErr == nil {
-		workErr = err
-	}
-	return workErr
+	printEvent(out, "answer.done", "answer", r.answer)
+	return nil
+}
+
+// printEvent writes {"type":kind,name:text}. A closed pipe ends the program
+// with its signal.
+func printEvent(w io.Writer, kind, name, text string) {
+	b, _ := json.Marshal(text) // a string: cannot fail
+	fmt.Fprintf(w, "{\"type\":%q,%q:%s}\n", kind, name, b)
 }

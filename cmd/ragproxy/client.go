@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -17,9 +16,11 @@ import (
 
 // client asks the proxy over HTTP, as any client would.
 type client struct {
-	base  string // with /v1
-	model string
-	key   string
+	base   string // with /v1
+	model  string
+	key    string
+	rag    map[string]any // asked for beside the rest: top_k, rewrite, filters
+	events []string       // which ones are wanted; nil is rewrite and retrieval
 }
 
 type chatMessage struct {
@@ -31,46 +32,38 @@ type chatMessage struct {
 // answer's first delta.
 type reply struct {
 	query   string
+	ms      int64 // that the retrieval took
 	sources []gjson.Result
-	answer  string
+	answer  string // so far
 }
 
-// watcher is told what a stream brings, as it comes.
+// watcher is told what a stream brings, as it comes. Rewriting, rewritten and
+// event may be nil.
 type watcher struct {
+	rewriting func(delta string)
+	rewritten func(query string)
 	retrieved func(*reply)
 	degraded  func(what string)
 	delta     func(string)
+	event     func(raw string) // each event of ours, as JSON
 }
 
-// chat asks one question and follows the answer.
-func (c client) chat(ctx context.Context, messages []chatMessage, collection string, w watcher) (*reply, error) {
-	// Said outright, so that it holds whatever the configuration's defaults are.
-	rag := map[string]any{"live": true, "dialect": "rag", "events": []string{"rewrite", "retrieval"}}
-	if collection != "" {
-		rag["collection"] = collection
+// apiError is an error that a server answered with, in OpenAI's shape.
+type apiError struct {
+	status              int // 0 in a stream that had begun
+	message, kind, code string
+}
+
+func (e *apiError) Error() string { return e.message }
+
+// readError makes the best of a body that should be {"error":{...}}.
+func readError(status int, body []byte) *apiError {
+	fault := gjson.GetBytes(body, "error")
+	e := &apiError{status: status, message: errorText(body), kind: fault.Get("type").String(), code: fault.Get("code").String()}
+	if e.message == "" {
+		e.message = "the server answered " + http.StatusText(status)
 	}
-	body, err := json.Marshal(map[string]any{"model": c.model, "messages": messages, "stream": true, "rag": rag})
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/chat/completions", strings.NewReader(string(body)))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came of it is told
-		return nil, fmt.Errorf("ask: %s: %s", resp.Status, errorText(b))
-	}
-	return follow(sse.NewReader(resp.Body, nil), w)
+	return e
 }
 
 func errorText(body []byte) string {
@@ -80,9 +73,76 @@ func errorText(body []byte) string {
 	return strings.TrimSpace(string(body))
 }
 
+// chat asks one question and follows the answer. With an error the reply holds
+// what had come, or is nil.
+func (c client) chat(ctx context.Context, messages []chatMessage, collection string, w watcher) (*reply, error) {
+	// Said outright, so that it holds whatever the configuration's defaults are.
+	rag := map[string]any{"live": true, "dialect": "rag", "events": []string{"rewrite", "retrieval"}}
+	if c.events != nil {
+		rag["events"] = c.events
+	}
+	for name, value := range c.rag {
+		rag[name] = value
+	}
+	if collection != "" {
+		rag["collection"] = collection
+	}
+	body, err := json.Marshal(map[string]any{"model": c.model, "messages": messages, "stream": true, "rag": rag})
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.do(ctx, http.MethodPost, "/chat/completions", string(body))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return follow(sse.NewReader(resp.Body, nil), w)
+}
+
+// do makes a request; any answer but a 200 is an [*apiError].
+func (c client) do(ctx context.Context, method, path, body string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask server: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came of it is told
+		resp.Body.Close()
+		return nil, readError(resp.StatusCode, b)
+	}
+	return resp, nil
+}
+
+// collections are the names of those that may be searched.
+func (c client) collections(ctx context.Context) ([]string, error) {
+	resp, err := c.do(ctx, http.MethodGet, "/rag/collections", "")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return nil, fmt.Errorf("list collections: %w", err)
+	}
+	var names []string
+	for _, name := range gjson.GetBytes(b, "data.#.name").Array() {
+		names = append(names, name.String())
+	}
+	return names, nil
+}
+
 func follow(lines *sse.Reader, w watcher) (*reply, error) {
 	r := &reply{}
 	var answer strings.Builder
+	defer func() { r.answer = answer.String() }()
 	for {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -96,21 +156,14 @@ func follow(lines *sse.Reader, w watcher) (*reply, error) {
 			continue
 		}
 		if sse.IsDone(line[from:to]) {
-			r.answer = answer.String()
 			return r, nil
 		}
 		chunk := gjson.Parse(string(line[from:to]))
 		if chunk.Get("error").IsObject() {
-			return r, errors.New(errorText(line[from:to]))
+			return r, readError(0, line[from:to])
 		}
-		switch event := chunk.Get("rag"); event.Get("type").String() {
-		case "rewrite.failed":
-			w.degraded("the rewrite failed, the question is searched as it is: " + event.Get("error.message").String())
-		case "retrieval.failed":
-			w.degraded(legFailure(event.Get("leg").String(), event.Get("fallback").String(), event.Get("error.message").String()))
-		case "retrieval.done":
-			r.query, r.sources = event.Get("query").String(), event.Get("sources").Array()
-			w.retrieved(r)
+		if event := chunk.Get("rag"); event.IsObject() {
+			w.tell(event, r)
 		}
 		if delta := chunk.Get("choices.0.delta.content").String(); delta != "" {
 			answer.WriteString(delta)
@@ -119,20 +172,27 @@ func follow(lines *sse.Reader, w watcher) (*reply, error) {
 	}
 }
 
-// printSources writes "[1] title  link" a line.
-func printSources(w io.Writer, sources []gjson.Result) error {
-	for _, s := range sources {
-		title := s.Get("title").String()
-		if title == "" {
-			title = s.Get("id").String()
-		}
-		link := s.Get("link").String()
-		if u, err := url.PathUnescape(link); err == nil && strings.HasPrefix(link, "urn:") {
-			link = u // to be read; a page's address stays one that can be opened
-		}
-		if _, err := fmt.Fprintf(w, "[%d] %s  %s\n", s.Get("n").Int(), title, link); err != nil {
-			return err
-		}
+// tell passes one event on.
+func (w watcher) tell(event gjson.Result, r *reply) {
+	if w.event != nil {
+		w.event(event.Raw)
 	}
-	return nil
+	cause := event.Get("error.message").String()
+	switch event.Get("type").String() {
+	case "rewrite.delta":
+		if w.rewriting != nil {
+			w.rewriting(event.Get("delta").String())
+		}
+	case "rewrite.done":
+		if w.rewritten != nil {
+			w.rewritten(event.Get("query").String())
+		}
+	case "rewrite.failed":
+		w.degraded("the rewrite failed, the question is searched as it is: " + cause)
+	case "retrieval.failed":
+		w.degraded(legFailure(event.Get("leg").String(), event.Get("fallback").String(), cause))
+	case "retrieval.done":
+		r.query, r.ms, r.sources = event.Get("query").String(), event.Get("ms").Int(), event.Get("sources").Array()
+		w.retrieved(r)
+	}
 }

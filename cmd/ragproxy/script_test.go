@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"fails":       fails,
 			"httpserve":   httpServe,
 			"embedserve":  embedServe,
+			"answerserve": answerServe,
 			"busyport":    busyPort,
 			"await":       await,
 			"request":     request,

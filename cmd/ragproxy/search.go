@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 func newSearch() *cobra.Command {
 	var req retrieval.SearchRequest
+	var filter string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "search QUERY",
@@ -26,11 +26,17 @@ func newSearch() *cobra.Command {
 		Args: oneText("QUERY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Query = args[0]
+			if cmd.Flags().Changed("filter") {
+				if err := readSearchFilter(filter, &req.Filters); err != nil {
+					return err
+				}
+			}
 			return search(cmd, req, asJSON)
 		},
 	}
 	cmd.Flags().IntVarP(&req.TopK, "top-k", "k", 0, "how many hits (default 4, or retrieval.top_k)")
 	cmd.Flags().StringVar(&req.Collection, "collection", defaultCollection, "`NAME` of the collection")
+	addFilter(cmd, &filter)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd
 }
@@ -56,9 +62,6 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 		return err
 	}
 	found, err := retriever.Search(cmd.Context(), req)
-	if errors.Is(err, index.ErrNotFound) {
-		return fmt.Errorf("%w (there is: %s): `ragproxy index SOURCE --collection NAME` fills one", err, collectionNames(idx))
-	}
 	if err != nil {
 		return err
 	}
@@ -72,17 +75,6 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 		return printJSONLines(cmd.OutOrStdout(), proxy.Hits(found.Sources))
 	}
 	return printHits(cmd.OutOrStdout(), proxy.Hits(found.Sources))
-}
-
-// collectionNames lists what could have been searched; "none" also if that
-// cannot be read, which the search has told already.
-func collectionNames(idx *index.Index) string {
-	list, _ := idx.Collections()
-	var names []string
-	for _, c := range list {
-		names = append(names, c.Name)
-	}
-	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
 // legCause is why a leg failed, with what can be done about it.
@@ -130,14 +122,18 @@ func printHits(w io.Writer, hits []proxy.Hit) error {
 		_, err := fmt.Fprintln(w, "nothing found")
 		return err
 	}
+	look := newStyle(w)
 	for _, h := range hits {
-		head := strings.TrimSpace(cmp.Or(h.Title, h.DocumentID) + "  " + h.URL)
-		text := strings.Join(strings.Fields(h.Text), " ")
+		text := strings.Join(strings.Fields(clean(h.Text)), " ")
 		if r := []rune(text); len(r) > 300 {
 			text = string(r[:300]) + "…"
 		}
-		if _, err := fmt.Fprintf(w, "[%d] %s\n    score %.3f (vector %s, bm25 %s)\n    %s\n", h.Rank, head,
-			h.Score, score(h.Scores.Vector), score(h.Scores.BM25), text); err != nil {
+		head := look.bold(title(h.Title, h.DocumentID))
+		if h.URL != "" {
+			head += "  " + look.link(clean(h.URL), linkTarget(h.URL, h.URL, true))
+		}
+		if _, err := fmt.Fprintf(w, "%s %s\n    %s\n    %s\n", look.cyan(fmt.Sprintf("[%d]", h.Rank)), head,
+			look.dim(fmt.Sprintf("score %.3f (vector %s, bm25 %s)", h.Score, score(h.Scores.Vector), score(h.Scores.BM25))), text); err != nil {
 			return err
 		}
 	}

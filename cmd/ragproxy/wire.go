@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,25 +44,9 @@ func globalFlags() map[string]string {
 // loadConfig reads the configuration of a command and tells its warnings.
 // override wins over everything.
 func loadConfig(cmd *cobra.Command, override map[string]string, ignoreOpenAI bool) (*config.Config, error) {
-	file, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	flags := config.FromFlags(cmd.Flags(), globalFlags())
-	for key, value := range override {
-		flags[key] = value
-	}
-	cfg, warnings, err := config.Load(config.LoadOptions{File: file, Env: os.Environ(), Flags: flags, IgnoreOpenAI: ignoreOpenAI})
+	cfg, warnings, err := readConfig(cmd, override, ignoreOpenAI)
 	for _, w := range warnings {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
-	}
-	var problems *config.Error
-	if errors.As(err, &problems) {
-		err = fmt.Errorf("the configuration has problems:\n%w", err)
-		if anyFlag(problems.Problems, flags) {
-			err = usageError{err}
-		}
-		return nil, err
 	}
 	return cfg, err
 }
