@@ -25,3 +25,14 @@ func answerServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(srv.Close)
 	ts.Setenv(args[0], srv.URL+"/v1")
 }
+
+// silentServe VAR takes requests until the script ends and answers none; it
+// sets VAR to its base URL.
+func silentServe(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silentserve var")
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	ts.Defer(srv.Close)
+	ts.Setenv(args[0], srv.URL+"/v1")
+}

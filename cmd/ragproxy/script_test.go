@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"httpserve":   httpServe,
 			"embedserve":  embedServe,
 			"answerserve": answerServe,
+			"silentserve": silentServe,
 			"busyport":    busyPort,
 			"await":       await,
 			"request":     request,

@@ -96,30 +96,39 @@ func sameOriginClient(cfg *config.Config, baseURL string) (*http.Client, error) 
 // openIndex opens the index of a configuration. splitter may be nil where
 // nothing is built.
 func openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error) {
+	opts, err := indexOptions(cfg, splitter)
+	if err != nil {
+		return nil, err
+	}
+	return index.Open(opts), nil
+}
+
+func indexOptions(cfg *config.Config, splitter index.Splitter) (index.Options, error) {
+	none := index.Options{}
 	embedder, err := newEmbedder(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("embedding: %w", err)
+		return none, fmt.Errorf("embedding: %w", err)
 	}
 	engine, err := vector.New(cfg.Index.Vector)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	keyword, err := lexical.New(lexical.Options{})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	logger, err := newLogger(cfg, os.Stderr)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return index.Open(index.Options{
+	return index.Options{
 		Damaged: func(collection string, err error) {
 			logger.Warn("index damaged", "collection", collection, "error", err)
 		},
 		Dir: cfg.DataDir, Embedder: embedder, Splitter: splitter,
 		Vector: engine, VectorByName: vector.New, Keyword: keyword,
 		KeywordByName: func(name string) (index.KeywordEngine, error) { return lexical.ByName(name, lexical.Options{}) },
-	}), nil
+	}, nil
 }
 
 // openExisting opens the index for commands that split nothing.
