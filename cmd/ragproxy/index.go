@@ -50,10 +50,10 @@ With --watch the run goes on until it is interrupted: folders and files are
 indexed again when they change, URLs after --every. A server that runs follows.`,
 		Example: `  ragproxy index ./docs
   ragproxy index https://example.org/post --class post-title,post-content
-  ragproxy index ./docs --prune        also drop what ./docs no longer has
+  ragproxy index ./docs --prune        # also drop what ./docs no longer has
   ragproxy index ./docs --watch --prune
   ragproxy index https://example.org/docs/ --depth 2 --select main
-  ragproxy index --reembed             after embedding.* was changed
+  ragproxy index --reembed             # after embedding.* was changed
   cat notes.txt | ragproxy index -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.reembed && len(args) == 0 {

@@ -58,9 +58,9 @@ func newRoot() *cobra.Command {
 		Long: `ragproxy stands where an OpenAI base URL stands. It rewrites the last user turn
 against the history, searches its index, puts the passages into the system
 prompt, relays the upstream's stream, and adds the query and the sources.`,
-		Example: `  ragproxy demo                          see it work: no key, no network
+		Example: `  ragproxy demo                          # see it work: no key, no network
   ragproxy index ./docs https://example.org/post
-  ragproxy serve                         then point an SDK's base_url at it`,
+  ragproxy serve                         # then point an SDK's base_url at it`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
@@ -76,8 +76,12 @@ prompt, relays the upstream's stream, and adds the query and the sources.`,
 	root.PersistentFlags().String("log-level", "", "`LEVEL`: debug, info, warn or error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newIndex(), newServe(), newSearch(), newAsk(), newChat(), newDemo(), newEval(), newCollections(), newDelete(), newVerify(), newCompact(),
-		newExport(), newImport(), newKeys(), newConfig(), newDoctor(), newHealthcheck(), newVersion())
-	root.SetHelpCommand(newHelp())
+		newExport(), newImport(), newKeys(), newConfig(), newDoctor(), newHealthcheck(), newCompletion(), newVersion())
+	root.CompletionOptions.DisableDefaultCmd = true
+	help := newHelp()
+	root.SetHelpCommand(help)
+	root.AddCommand(help) // at once, to be completed
+	complete(root)
 	return root
 }
 

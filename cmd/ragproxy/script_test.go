@@ -29,14 +29,20 @@ import (
 // TestMain lets scripts run the real command: `exec ragproxy` starts this test
 // binary again, as a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ragproxy": main})
+	testscript.Main(m, map[string]func(){"ragproxy": main, "jq": jq})
 }
 
 // TestScripts is the command line's specification, a script for each part of
 // it in testdata/script. Scripts reach nothing but loopback.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+	p := scriptParams()
+	p.Dir = filepath.Join("testdata", "script")
+	testscript.Run(t, p)
+}
+
+// scriptParams are what scripts have: a home of their own, and commands.
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
@@ -61,7 +67,7 @@ func TestScripts(t *testing.T) {
 			"hangup":      hangup,
 			"terminate":   terminate,
 		},
-	})
+	}
 }
 
 // fails CODE PROGRAM ARGS... runs a program that must end with this exit code.
