@@ -3,6 +3,7 @@ package sse
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -12,9 +13,10 @@ import (
 // write beside the relay; all else is one goroutine's.
 type Writer struct {
 	buffers *Buffers
+	to      io.Writer
 
 	mu    sync.Mutex
-	buf   *bufio.Writer
+	buf   *bufio.Writer // nil while nothing waits to be sent: most streams wait for upstream
 	flush func() error
 	err   error // the first one; the client has gone
 
@@ -33,7 +35,7 @@ func NewWriter(w http.ResponseWriter, keepAlive time.Duration, buffers *Buffers)
 		buffers = &Buffers{}
 	}
 	rc := http.NewResponseController(w)
-	return &Writer{buffers: buffers, buf: buffers.writer(w), flush: rc.Flush, boundary: true, every: keepAlive}
+	return &Writer{buffers: buffers, to: w, flush: rc.Flush, boundary: true, every: keepAlive}
 }
 
 // Line writes a line as it is. It becomes visible to the client with the next
@@ -57,9 +59,13 @@ func (w *Writer) Event(payload []byte) {
 }
 
 func (w *Writer) write(b []byte) {
-	if w.err == nil {
-		_, w.err = w.buf.Write(b)
+	if w.err != nil {
+		return
 	}
+	if w.buf == nil {
+		w.buf = w.buffers.writer(w.to)
+	}
+	_, w.err = w.buf.Write(b)
 }
 
 // Flush sends what is written, the response's headers included, and returns
@@ -71,14 +77,23 @@ func (w *Writer) Flush() error {
 }
 
 func (w *Writer) flushLocked() error {
-	if w.err == nil {
+	if w.err == nil && w.buf != nil {
 		w.err = w.buf.Flush()
 	}
+	w.release()
 	if w.err == nil {
 		w.err = w.flush()
 	}
 	w.last = time.Now()
 	return w.err
+}
+
+// release gives the buffer back, with what was not sent.
+func (w *Writer) release() {
+	if w.buf != nil {
+		w.buffers.putWriter(w.buf)
+		w.buf = nil
+	}
 }
 
 // Boundary says whether the next event can begin without an empty line first.
@@ -134,8 +149,7 @@ func (w *Writer) Close() {
 	}
 	w.stopped = true
 	w.err = errClosed
-	w.buffers.putWriter(w.buf)
-	w.buf = nil
+	w.release()
 	if w.timer != nil {
 		w.timer.Stop()
 	}
