@@ -154,6 +154,7 @@ func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net
 		return err
 	}
 	opts.Keys, opts.Web.Loopback = keys, isLoopback(l.Addr())
+	opts.Timeouts.ShutdownDelay = 0 // no balancer has to be told
 	server := proxy.New(opts)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, l) }()

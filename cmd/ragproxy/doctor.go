@@ -157,15 +157,18 @@ func start(ctx context.Context, cfg *config.Config, timeout time.Duration) []cha
 	return all
 }
 
-// bounded waits no longer than timeout, and a moment for a check that heeds it
-// to say more. One that hangs on a dead disk is left behind.
+// moment is what a check that heeds its context has to say why.
+const moment = time.Second
+
+// bounded waits no longer than timeout, and a moment for what a check
+// says then. One that hangs on a dead disk is left behind.
 func bounded(ctx context.Context, c check, cfg *config.Config, timeout time.Duration) []finding {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begin := time.Now()
 	done := make(chan []finding, 1)
 	go func() { done <- c.run(ctx, cfg) }()
-	late := time.NewTimer(timeout + timeout/10)
+	late := time.NewTimer(timeout + moment)
 	defer late.Stop()
 	select {
 	case found := <-done:
