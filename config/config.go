@@ -35,6 +35,7 @@ type Config struct {
 	Rerank    Rerank    `key:"rerank"`
 	Prompt    Prompt    `key:"prompt"`
 	Stream    Stream    `key:"stream"`
+	Guard     Guard     `key:"guard"`
 	// Aliases are further model names with settings of their own. Default none.
 	Aliases []Alias `key:"aliases"`
 	Auth    Auth    `key:"auth"`
@@ -196,6 +197,13 @@ type Stream struct {
 	KeepAlive time.Duration `key:"keep_alive"`
 }
 
+// Guard looks at answers for what indexed text may have brought into them.
+type Guard struct {
+	// Links tells clients of links and images in an answer that only passages
+	// have, and edits nothing. Default true.
+	Links bool `key:"links"`
+}
+
 // Events is a list of event names and types (rewrite, retrieval.done, ...), or
 // one of the single words "all" and "none" (`false` in a file is none). Empty is
 // the default choice.
@@ -334,6 +342,7 @@ func Default() *Config {
 		Rerank:    Rerank{Depth: 30, Deadline: 2 * time.Second},
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
+		Guard:     Guard{Links: true},
 		Limits: Limits{
 			MaxBodyBytes: 64 * MiB, MaxHeaderBytes: 64 * KiB, MaxMessages: 10000, MaxParts: 10000, MaxDepth: 512, MaxTopK: maxTopK,
 			QueueTimeout: 10 * time.Second, HeaderTimeout: 10 * time.Second, BodyTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, WriteTimeout: time.Minute,

@@ -45,7 +45,7 @@ func dialects() []string {
 
 func eventNames() []string {
 	return []string{"rewrite", "rewrite.delta", "rewrite.done", "rewrite.failed",
-		"retrieval", "retrieval.started", "retrieval.done", "retrieval.failed", "summary", "annotations"}
+		"retrieval", "retrieval.started", "retrieval.done", "retrieval.failed", "guard", "guard.flagged", "summary", "annotations"}
 }
 
 const maxTopK = 100

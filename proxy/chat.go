@@ -62,6 +62,9 @@ func (s *Server) chat(c *gin.Context) error {
 	}
 	countUsage(c, resp)
 	defer resp.Body.Close()
+	if s.opts.GuardLinks && !x.plain {
+		result.Guard = retrieval.NewLinkGuard(result.Sources, req.said())
+	}
 	x.encoder.Answer(result)
 	result.Prompt, x.noted = "", nil // streams are long, and there may be many
 	return x.relay(resp, result)

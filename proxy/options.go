@@ -123,7 +123,7 @@ func (o *ragOptions) filterEvents(param string, words []string) error {
 	o.filter.Events = []string{} // an empty list asks for no events
 	for _, w := range words {
 		if !dialect.KnownEvent(w) {
-			return invalidOption(param, "rewrite, retrieval, summary, annotations, or an event's name; "+strconv.Quote(w)+" is none")
+			return invalidOption(param, "rewrite, retrieval, guard, summary, annotations, or an event's name; "+strconv.Quote(w)+" is none")
 		}
 		o.filter.Events = append(o.filter.Events, w)
 	}

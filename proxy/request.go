@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -202,6 +203,29 @@ func stringOf(v gjson.Result) string {
 		return ""
 	}
 	return strings.Clone(strings.ToValidUTF8(v.Str, "\uFFFD")) // not to keep the body for a question
+}
+
+// said are the texts of the messages that are the client's own: not the turns of
+// the assistant, where a link of a passage may have got into an earlier answer.
+// They share the body's memory.
+func (r *chatRequest) said() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		r.messages.ForEach(func(_, m gjson.Result) bool {
+			if m.Get("role").Str == "assistant" {
+				return true
+			}
+			content := m.Get("content")
+			if !content.IsArray() {
+				return yield(content.Str)
+			}
+			more := true
+			content.ForEach(func(_, part gjson.Result) bool {
+				more = yield(part.Get("text").Str)
+				return more
+			})
+			return more
+		})
+	}
 }
 
 // strip is the body as upstream gets it where there is nothing to add: less

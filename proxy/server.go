@@ -47,6 +47,7 @@ type Options struct {
 	Dialect      string         // default dialect
 	Events       dialect.Filter // default events
 	Switches     dialect.Switches
+	GuardLinks   bool          // tells of links in answers that only passages have
 	KeepAlive    time.Duration // silence that a comment fills; 0 is never
 	MaxBodyBytes int64
 

@@ -141,7 +141,7 @@ func boundedOptions(t testing.TB, upstream string, search retrieval.Searcher, li
 			MaxContextTokens: limit, Tokens: counter,
 		}),
 		MaxContextTokens: limit, Tokens: counter,
-		Collection: "default", TopK: 4, Placement: PlacementSystem, Dialect: "rag", KeepAlive: 15 * time.Second,
+		Collection: "default", TopK: 4, Placement: PlacementSystem, Dialect: "rag", GuardLinks: true, KeepAlive: 15 * time.Second,
 		MaxBodyBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler), Version: "test",
 	}
 }
@@ -222,7 +222,8 @@ type fakeSearcher struct {
 	KeywordError string
 	Missing      bool // no collection exists
 	Empty        bool
-	TextLength   int // of each hit
+	TextLength   int    // of each hit
+	More         string // behind the second hit's text
 
 	search func(context.Context, index.Query) (index.Legs, error)
 }
@@ -244,7 +245,7 @@ func (f *fakeSearcher) Search(ctx context.Context, q index.Query) (index.Legs, e
 	var legs index.Legs
 	if !f.Empty {
 		planning := index.Chunk{ID: "agents.html#chunk-3", DocumentID: "agents.html", URL: "https://example.org/agents", Title: "LLM \"agents\"", Text: f.text("Planning breaks a task into steps."), Ordinal: 3, Start: 3000, End: 3034}
-		memory := index.Chunk{ID: "notes.md#chunk-0", DocumentID: "notes.md", Title: "Notes", Text: f.text("Memory <is> kept in an index & read back."), End: 41, Meta: map[string]any{"lang": "en"}}
+		memory := index.Chunk{ID: "notes.md#chunk-0", DocumentID: "notes.md", Title: "Notes", Text: f.text("Memory <is> kept in an index & read back.") + f.More, End: 41, Meta: map[string]any{"lang": "en"}}
 		legs.Vector.Hits = []index.Hit{{Chunk: planning, Score: .75}, {Chunk: memory, Score: .25}}
 		legs.Keyword.Hits = []index.Hit{{Chunk: planning, Score: 7.5}}
 	}

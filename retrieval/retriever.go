@@ -99,6 +99,7 @@ type Result struct {
 	Prompt   string   // for the upstream; "" when there are no sources
 	Usage    *Usage   // of the rewrite; nil if none ran or none was reported
 	Took     time.Duration
+	Guard    *LinkGuard // for the answer's links; nil looks at none
 }
 
 // Retrieve answers a request. on is called with each event, in order, in this

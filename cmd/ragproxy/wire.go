@@ -208,8 +208,9 @@ func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logg
 		Retriever:      retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
 		MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
-		Switches:  dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
-		KeepAlive: cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
+		Switches:   dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
+		GuardLinks: cfg.Guard.Links,
+		KeepAlive:  cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
 		Aliases: aliases(cfg.Aliases),
 		Logger:  logger, Version: version(),
 	}

@@ -23,6 +23,7 @@ type core struct {
 	answers  map[int]*strings.Builder // the text of each choice so far
 	finished map[int]bool
 	summed   bool
+	flagged  []flaggedLinkJSON // of all choices so far
 
 	// What each line is read into and written from, used again for the next.
 	line  chunk
@@ -31,6 +32,7 @@ type core struct {
 
 	withSummary     bool // a summary on the finish chunk
 	withAnnotations bool // annotations on each choice's finish chunk
+	withFlagged     bool // an event where an answer has links that only passages have
 }
 
 func newCore(req Request, sink Sink) core {
@@ -55,6 +57,7 @@ func (c *core) upstream(line []byte, more func(*splice.Edits, *chunk)) {
 	}
 	payload := line[from:to]
 	if sse.IsDone(payload) {
+		c.flagRest()
 		c.summary()
 		c.sink.Line(line)
 		return
@@ -103,6 +106,9 @@ func (c *core) choices(e *splice.Edits, ch *chunk) {
 	if len(ending) == 0 || c.res == nil {
 		return
 	}
+	for _, x := range ending {
+		c.flag(x.index)
+	}
 	withSummary := c.withSummary && !c.summed && len(c.finished) >= c.req.Choices
 	parts := len(ending)
 	if withSummary {
@@ -132,6 +138,7 @@ func (c *core) summaryJSON(room int) []byte {
 	return fit(room, c.res.Sources, func(limit int) []byte {
 		return marshal(summaryJSON{
 			"summary", c.seq, c.res.Query, c.res.Original, sourcesJSON(c.res.Sources, c.req.Text, limit), notNil(c.res.Degraded),
+			within(room/4, c.flagged),
 		})
 	})
 }

@@ -168,21 +168,22 @@ func TestSelect(t *testing.T) {
 		filter Filter
 		want   string
 	}{
-		{"nothing said", Filter{}, "annotations retrieval.done retrieval.failed rewrite.done rewrite.failed summary"},
-		{"all", Filter{All: true}, "annotations retrieval.done retrieval.failed retrieval.started rewrite.delta rewrite.done rewrite.failed summary"},
+		{"nothing said", Filter{}, "annotations guard.flagged retrieval.done retrieval.failed rewrite.done rewrite.failed summary"},
+		{"all", Filter{All: true}, "annotations guard.flagged retrieval.done retrieval.failed retrieval.started rewrite.delta rewrite.done rewrite.failed summary"},
 		{"none", Filter{None: true}, ""},
 		{"a type takes all its events", Filter{Events: []string{"rewrite"}}, "rewrite.delta rewrite.done rewrite.failed"},
 		{"names", Filter{Events: []string{"summary", "rewrite.done"}}, "rewrite.done summary"},
 		{"a start has its end", Filter{IncludeNames: []string{"retrieval.started"}}, "retrieval.done retrieval.started"},
 		{"includes replace the default", Filter{IncludeTags: []string{"contextualize_q_llm"}}, "rewrite.delta rewrite.done rewrite.failed"},
+		{"the guard's tag", Filter{IncludeTags: []string{"guard"}}, "guard.flagged"},
 		{"any include", Filter{IncludeTypes: []string{"summary"}, IncludeNames: []string{"rewrite.done"}}, "rewrite.done summary"},
-		{"then excludes", Filter{ExcludeTags: []string{"retriever"}}, "annotations rewrite.done rewrite.failed summary"},
+		{"then excludes", Filter{ExcludeTags: []string{"retriever"}}, "annotations guard.flagged rewrite.done rewrite.failed summary"},
 		{"includes narrow events", Filter{Events: []string{"rewrite", "summary"}, IncludeTypes: []string{"rewrite"}, ExcludeNames: []string{"rewrite.delta"}}, "rewrite.done rewrite.failed"},
 		{"an unknown include matches nothing", Filter{IncludeNames: []string{"x"}}, ""},
 	}
 	for _, tt := range tests {
 		var got []string
-		for _, n := range []string{"annotations", "retrieval.done", "retrieval.failed", "retrieval.started", "rewrite.delta", "rewrite.done", "rewrite.failed", "summary"} {
+		for _, n := range []string{"annotations", "guard.flagged", "retrieval.done", "retrieval.failed", "retrieval.started", "rewrite.delta", "rewrite.done", "rewrite.failed", "summary"} {
 			if tt.filter.Select()[n] {
 				got = append(got, n)
 			}
@@ -224,11 +225,12 @@ func TestFitCutsAtRunes(t *testing.T) {
 func FuzzEncoders(f *testing.F) {
 	f.Add([]byte("data: {\"id\":\"u\",\"choices\":[{\"index\":0,\"delta\":null,\"finish_reason\":\"stop\"}],\"error\":null}\n\ndata: [DONE]\n"))
 	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"annotations\":[ ]},\"finish_reason\":\"stop\"}],\"citations\":1}\r\n"))
+	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"content\":\"//collect.example.net\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n"))
 	f.Add([]byte("data:{\"id\":7,\"usage\":{},\"choices\":[]} \n: c\ndata: {\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, d := range all() {
 			var out recorder
-			res := testResult()
+			res := guardedResult()
 			e := d.With(Switches{Markdown: d.Name == "rag"}).Stream(testRequest(), &out)
 			e.Answer(res)
 			n := 0

@@ -58,6 +58,8 @@ type summaryJSON struct {
 	Original string       `json:"original"`
 	Sources  []sourceJSON `json:"sources"`
 	Degraded []string     `json:"degraded"`
+
+	Flagged []flaggedLinkJSON `json:"flagged,omitempty"`
 }
 
 type bodyJSON struct {
@@ -66,6 +68,8 @@ type bodyJSON struct {
 	Sources  []sourceJSON `json:"sources"`
 	Degraded []string     `json:"degraded"`
 	MS       int64        `json:"ms"`
+
+	Flagged []flaggedLinkJSON `json:"flagged,omitempty"`
 }
 
 type usageJSON struct {

@@ -14,6 +14,7 @@ type rag struct{ core }
 
 func newRag(req Request, sink Sink) Encoder {
 	r := &rag{newCore(req, sink)}
+	r.withFlagged = req.Select[EventFlagged]
 	r.withSummary, r.withAnnotations = req.Select[EventSummary], req.Select[EventAnnotations]
 	return r
 }
@@ -38,7 +39,7 @@ func (r *rag) Retrieval(ev retrieval.Event) {
 func ragBody(req Request, res *retrieval.Result, body []byte) []byte {
 	top := func(e *splice.Edits, root gjson.Result) {
 		e.AddMember(body, root, "rag", marshal(bodyJSON{
-			res.Query, res.Original, sourcesJSON(res.Sources, req.Text, -1), notNil(res.Degraded), res.Took.Milliseconds(),
+			res.Query, res.Original, sourcesJSON(res.Sources, req.Text, -1), notNil(res.Degraded), res.Took.Milliseconds(), flaggedIn(body, res.Guard),
 		}))
 	}
 	if len(req.Select) == 0 || onlyAnnotations(req.Select) {

@@ -18,9 +18,9 @@ var (
 	eventNames = []string{
 		"rewrite.delta", "rewrite.done", "rewrite.failed",
 		"retrieval.started", "retrieval.failed", "retrieval.done",
-		EventSummary, EventAnnotations,
+		EventFlagged, EventSummary, EventAnnotations,
 	}
-	defaultEvents = []string{"rewrite.done", "rewrite.failed", "retrieval.failed", "retrieval.done", EventSummary, EventAnnotations}
+	defaultEvents = []string{"rewrite.done", "rewrite.failed", "retrieval.failed", "retrieval.done", EventFlagged, EventSummary, EventAnnotations}
 )
 
 // Filter is what a client asks of the events, in the words of wire and of
@@ -85,6 +85,8 @@ func tagOf(name string) string {
 		return "contextualize_q_llm"
 	case "retrieval":
 		return "retriever"
+	case "guard":
+		return "guard"
 	default:
 		return ""
 	}
