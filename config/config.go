@@ -323,6 +323,9 @@ type Fetch struct {
 	// Delay is the pause between two pages of a crawl or a sitemap, unless
 	// robots.txt asks for a longer one. Default 250ms.
 	Delay time.Duration `key:"delay"`
+	// KeepHidden keeps text that a reader of the page would not see. Default
+	// false.
+	KeepHidden bool `key:"keep_hidden"`
 	// Headers are sent to one origin each, for pages behind a login:
 	// "https://host Authorization: Bearer ...". Default none.
 	Headers []string `key:"headers" secret:"true"`

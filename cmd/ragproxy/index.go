@@ -206,7 +206,7 @@ func loadOptions(cmd *cobra.Command, cfg *config.Config, f indexFlags) (load.Opt
 	return load.Options{
 		Classes: f.classes, Select: f.selector, Depth: f.depth, MaxPages: f.maxPages, Delay: cfg.Load.Delay,
 		AllowPrivate: cfg.Load.AllowPrivate, AllowAddresses: cfg.Load.AllowAddresses, Headers: headers,
-		Timeout: cfg.Load.Timeout, ParseTimeout: cfg.Load.ParseTimeout, MaxBytes: int64(cfg.Load.MaxBytes), Stdin: cmd.InOrStdin(),
+		Timeout: cfg.Load.Timeout, ParseTimeout: cfg.Load.ParseTimeout, MaxBytes: int64(cfg.Load.MaxBytes), KeepHidden: cfg.Load.KeepHidden, Stdin: cmd.InOrStdin(),
 		Skipped: func(path, reason string) { fmt.Fprintf(cmd.ErrOrStderr(), "skipped %s: %s\n", path, reason) },
 	}, nil
 }

@@ -55,6 +55,7 @@ func loadDOCX(_ context.Context, in input, opts Options) (index.Document, error)
 type docxStyle struct {
 	level  int // of a heading; 0 for none
 	bullet bool
+	hidden bool
 }
 
 // docxStyles are the styles of a file by their id: what people see as
@@ -86,6 +87,8 @@ func docxStyles(a *archive, part string) (map[string]docxStyle, error) {
 			}
 		case "numPr":
 			style.bullet = true
+		case "vanish":
+			style.hidden = on(e)
 		default:
 			return nil
 		}
@@ -105,8 +108,10 @@ type docxWalk struct {
 	style    docxStyle // of the paragraph
 	rows     string    // the gap before the table's next row
 	inText   bool
-	cells    int // open tables' cells: a paragraph in one is a part of its row
-	fallback int // open mc:Fallback: what is said there was said before
+	inRun    bool
+	vanished bool // the run is hidden text
+	cells    int  // open tables' cells: a paragraph in one is a part of its row
+	fallback int  // open mc:Fallback: what is said there was said before
 }
 
 func (w *docxWalk) token(t xml.Token) error {
@@ -117,7 +122,7 @@ func (w *docxWalk) token(t xml.Token) error {
 		}
 		w.start(t)
 	case xml.CharData:
-		if w.inText && w.fallback == 0 {
+		if w.inText && w.fallback == 0 && (!w.vanished && !w.style.hidden || w.hidden) {
 			w.line.Write(t)
 		}
 	case xml.EndElement:
@@ -136,6 +141,14 @@ func (w *docxWalk) start(e xml.StartElement) {
 		w.style = w.styles[attribute(e, "val")]
 	case "numPr":
 		w.style.bullet = true
+	case "r":
+		w.inRun, w.vanished = true, false
+	case "rStyle":
+		w.vanished = w.inRun && w.styles[attribute(e, "val")].hidden
+	case "vanish": // outside of a run it is that of the paragraph's mark
+		if w.inRun {
+			w.vanished = on(e)
+		}
 	case "tbl":
 		if w.cells == 0 {
 			w.rows = "\n\n"
@@ -161,6 +174,8 @@ func (w *docxWalk) end(name string) {
 		w.fallback--
 	case "t":
 		w.inText = false
+	case "r":
+		w.inRun, w.vanished = false, false
 	case "p":
 		if w.cells == 0 {
 			w.paragraph()
@@ -176,6 +191,15 @@ func (w *docxWalk) end(name string) {
 			w.rows, w.style = "\n", docxStyle{}
 		}
 	}
+}
+
+// on is the value of a property that is on unless it says otherwise.
+func on(e xml.StartElement) bool {
+	switch attribute(e, "val") {
+	case "0", "false", "off":
+		return false
+	}
+	return true
 }
 
 // paragraph ends one.

@@ -106,6 +106,9 @@ func epubChapter(w *writer, a *archive, name string) error {
 		return err
 	}
 	page = clean(page)
+	if !w.hidden {
+		page = visibleHTML(page)
+	}
 	text, headings := blockText(page, false)
 	lead := utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimLeft(text, " \t\r\n"))
 	start, ok := w.add("\n\n", text)

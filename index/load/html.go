@@ -30,6 +30,13 @@ func loadHTML(_ context.Context, in input, opts Options) (index.Document, error)
 		return index.Document{}, errBinary
 	}
 	page = clean(page)
+	switch {
+	case opts.KeepHidden:
+	case len(opts.Classes) > 0:
+		page = wordlessHTML(page)
+	default:
+		page = visibleHTML(page)
+	}
 	p := pageProperties(page)
 	doc := in.titled(p.title, p.meta())
 	var headings []heading

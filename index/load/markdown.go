@@ -22,6 +22,9 @@ func loadMarkdown(_ context.Context, in input, opts Options) (index.Document, er
 	if len(meta) == 0 {
 		meta = nil
 	}
+	if !opts.KeepHidden {
+		text = visibleMarkdown(text)
+	}
 	headings := markdownHeadings(text)
 	doc := in.titled("", meta)
 	doc.Text, doc.Marks = text, headingMarks(text, headings)

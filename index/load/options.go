@@ -15,6 +15,9 @@ type Options struct {
 	// page's main content is taken.
 	Classes []string
 	Select  string
+	// KeepHidden keeps the text that a reader of the page, book or document
+	// would not see.
+	KeepHidden bool
 	// AllowPrivate lets URLs reach loopback and private addresses.
 	AllowPrivate bool
 	// AllowAddresses are "ip:port" that URLs may reach in any case.

@@ -12,6 +12,7 @@ import (
 // begin.
 type writer struct {
 	limit   int64 // bytes of text
+	hidden  bool  // text that is not shown is kept
 	pieces  []string
 	size    int64 // of the pieces in bytes
 	runes   int
@@ -22,7 +23,9 @@ type writer struct {
 
 // newWriter returns a writer for a document that is unpacked: its text is far
 // smaller than what it is packed in, or it is a bomb.
-func newWriter(opts Options) writer { return writer{limit: max(opts.MaxBytes/4, 1)} }
+func newWriter(opts Options) writer {
+	return writer{limit: max(opts.MaxBytes/4, 1), hidden: opts.KeepHidden}
+}
 
 // add adds a text, with a gap before it unless it is the first, and returns
 // the character at which it begins; false if there is nothing to add, or no
