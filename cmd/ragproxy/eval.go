@@ -248,7 +248,7 @@ func (e *evaluation) openIndex(cfg *config.Config, splitter index.Splitter) (*in
 // index brings the collection up to date with the set's sources.
 func (e *evaluation) index(cmd *cobra.Command, cfg *config.Config, idx *index.Index) error {
 	progress := newProgress(cmd.ErrOrStderr())
-	defer progress.done()
+	defer progress.end()
 	builder, err := idx.Build(cmd.Context(), index.BuildOptions{Collection: e.flags.collection, Embedded: progress.embedded})
 	if err != nil {
 		return err

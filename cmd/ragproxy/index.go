@@ -147,7 +147,7 @@ func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, sources
 		return err
 	}
 	progress := newProgress(cmd.ErrOrStderr())
-	defer progress.done()
+	defer progress.end()
 	build := index.BuildOptions{Collection: f.collection, DryRun: f.dryRun, Reembed: f.reembed, Embedded: progress.embedded}
 	if f.analyzer != "" {
 		if build.Keyword, err = lexical.New(lexical.Options{Analyzer: f.analyzer}); err != nil {
@@ -166,6 +166,8 @@ func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, sources
 		}
 		return pages.Pages[id]
 	}
+	progress.total = func() (int64, bool) { return sizeOf(cmd.Context(), sources, options) }
+	options.Read = progress.read
 	options.Visited = func(id string, v load.Visit) { pages.seen[id] = v }
 	r := indexRun{builder: builder, options: options, progress: progress, stderr: cmd.ErrOrStderr(), prune: f.prune, visits: pages}
 	if err := r.sources(cmd.Context(), sources); err != nil {
@@ -175,7 +177,7 @@ func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, sources
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	progress.done()
+	progress.end()
 	if !f.dryRun {
 		if err := pages.save(); err != nil { // the next run fetches them again
 			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", err)
@@ -189,6 +191,25 @@ func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, sources
 		return errReported
 	}
 	return nil
+}
+
+// sizeOf is how much of the sources' files is to be read; false where that is
+// not known.
+func sizeOf(ctx context.Context, sources []string, options load.Options) (bytes int64, known bool) {
+	seen := map[string]bool{}
+	for _, source := range sources {
+		key := sourceKey(source)
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		n, ok := load.Size(ctx, source, options)
+		if !ok {
+			return 0, false
+		}
+		bytes += n
+	}
+	return bytes, true
 }
 
 func loadOptions(cmd *cobra.Command, cfg *config.Config, f indexFlags) (load.Options, error) {

@@ -18,8 +18,8 @@ const (
 )
 
 // progress shows how far an index run is: a bar on a terminal, a line now and
-// then elsewhere. How much is still to come is not known: sources are read as
-// they are indexed.
+// then elsewhere. How much is still to come is known where the sources are files:
+// they are read as they are indexed.
 type progress struct {
 	w         io.Writer
 	bar       *progressbar.ProgressBar // nil without a terminal
@@ -27,6 +27,12 @@ type progress struct {
 	last      time.Time
 	documents int
 	chunks    int
+
+	got   int64 // bytes of the files read so far
+	whole int64 // of all of them; 0 is not known
+	// total gives whole. It is asked once, when there is something to show. May
+	// be nil.
+	total func() (bytes int64, known bool)
 }
 
 func newProgress(w io.Writer) *progress {
@@ -48,9 +54,15 @@ func (p *progress) embedded(chunks int) {
 	p.show()
 }
 
+func (p *progress) read(bytes int64) { p.got += bytes }
+
 func (p *progress) show() {
 	if time.Since(p.begin) < quiet {
 		return
+	}
+	if p.total != nil {
+		p.whole, _ = p.total()
+		p.total = nil
 	}
 	if p.bar != nil {
 		p.bar.Describe(p.line())
@@ -64,8 +76,29 @@ func (p *progress) show() {
 }
 
 func (p *progress) line() string {
-	rate := float64(p.chunks) / time.Since(p.begin).Seconds()
-	return fmt.Sprintf("%d documents loaded, %d chunks embedded (%.0f/s)", p.documents, p.chunks, rate)
+	took := time.Since(p.begin)
+	line := fmt.Sprintf("%d documents loaded, %d chunks embedded (%.0f/s)", p.documents, p.chunks, float64(p.chunks)/took.Seconds())
+	return line + left(took, p.got, p.whole)
+}
+
+// left says how much of the files has been read, and how long the rest takes if
+// it goes on so; "" where that is not known. What comes behind the last
+// byte, the last embeddings and the commit, is not in it.
+func left(took time.Duration, done, whole int64) string {
+	if whole <= 0 || done <= 0 {
+		return ""
+	}
+	done = min(done, whole)
+	rest := time.Duration(float64(took) * (float64(whole)/float64(done) - 1))
+	return fmt.Sprintf(", %d%% read, about %s left", done*100/whole, rest.Round(roundTo(rest)))
+}
+
+// roundTo: nobody counts the seconds of an hour.
+func roundTo(d time.Duration) time.Duration {
+	if d >= 10*time.Minute {
+		return time.Minute
+	}
+	return time.Second
 }
 
 // clear makes room for another line on the terminal.
@@ -75,7 +108,7 @@ func (p *progress) clear() {
 	}
 }
 
-func (p *progress) done() {
+func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
 		p.bar = nil

@@ -20,7 +20,7 @@ import (
 const maxIgnoreBytes = 1 << 20
 
 // folder loads the files below a folder, in the order of their names. It
-// takes the extensions in the table, leaves out what starts with a dot and
+// takes the extensions in the table and names known for text, leaves out what starts with a dot and
 // what .gitignore files exclude (those below the folder, and those above it
 // up to the root of its repository), and never leaves the folder: a symbolic
 // link to a file inside of it is read, any other is passed over.
@@ -139,7 +139,7 @@ func (w *walk) fileReason(name string, entry fs.DirEntry) string {
 			return "symbolic link to a folder"
 		}
 	}
-	if _, ok := formatByExtension(name); !ok {
+	if _, ok := formatOfFile(name); !ok {
 		if extension := path.Ext(name); extension != "" {
 			return "no loader for " + extension
 		}
@@ -158,13 +158,13 @@ func (w *walk) fileReason(name string, entry fs.DirEntry) string {
 
 // load yields a file's documents and says whether to go on.
 func (w *walk) load(in input, name string) bool {
-	f, _ := formatByExtension(name)
+	f, _ := formatOfFile(name)
 	body, err := w.root.Open(name)
 	if err != nil {
 		return w.yield(in.document(), in.failed(err))
 	}
-	defer body.Close()
-	in.body = body
+	in.body = follow(body, w.opts.Read)
+	defer in.body.(io.Closer).Close()
 	blank, more := drain(w.ctx, f, in, w.opts, w.yield)
 	if blank != nil {
 		w.opts.Skipped(in.url, blank.Error())

@@ -28,21 +28,20 @@ func walkAll(t *testing.T, source string, opts Options) (docs, skipped, failures
 func TestFolder(t *testing.T) {
 	writeFiles(t, map[string]string{
 		"docs/b.md": "b", "docs/a.md": "a", "docs/a/z.txt": "z", "docs/a.b/x.html": "<p>x", "docs/lines.jsonl": `{"id":"l","text":"line"}`,
-		"docs/.git/config.txt": "no", "docs/.hidden.md": "no", "docs/pic.png": "no", "docs/Makefile": "no", "docs/empty.md": "", "docs/blank.md": " \n",
+		"docs/.git/config.txt": "no", "docs/.hidden.md": "no", "docs/pic.png": "no", "docs/program": "no", "docs/Makefile": "all:", "docs/a/LICENSE-MIT": "may", "docs/a/Dockerfile.dev": "FROM", "docs/a/readme.png": "no", "docs/empty.md": "", "docs/blank.md": " \n",
 		"docs/.gitignore": "*.log\n/build/\n!keep.log\n", "docs/x.log": "no", "docs/keep.log": "yes", "docs/build/y.md": "no",
-		"docs/a/.gitignore": "*\n!z.txt\n", "docs/a/w.md": "no", "docs/binary.txt": "\x00",
+		"docs/a/.gitignore": "w*\n", "docs/a/w.md": "no", "docs/binary.txt": "\x00",
 	})
 	docs, skipped, failures := walkAll(t, "docs/", Options{})
 	if diff := cmp.Diff([]string{
-		"docs/a/z.txt docs/a/z.txt", "docs/a.b/x.html docs/a.b/x.html", "docs/a.md docs/a.md", "docs/b.md docs/b.md",
+		"docs/Makefile docs/Makefile", "docs/a/Dockerfile.dev docs/a/Dockerfile.dev", "docs/a/LICENSE-MIT docs/a/LICENSE-MIT", "docs/a/z.txt docs/a/z.txt", "docs/a.b/x.html docs/a.b/x.html", "docs/a.md docs/a.md", "docs/b.md docs/b.md",
 		"docs/keep.log docs/keep.log", "l ",
 	}, docs); diff != "" {
 		t.Errorf("documents (-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{
-		"docs/.git: hidden", "docs/.gitignore: hidden", "docs/.hidden.md: hidden", "docs/Makefile: no loader for a file without extension",
-		"docs/a/.gitignore: hidden", "docs/a/w.md: ignored by .gitignore", "docs/blank.md: no text", "docs/build: ignored by .gitignore",
-		"docs/empty.md: empty", "docs/pic.png: no loader for .png", "docs/x.log: ignored by .gitignore",
+		"docs/.git: hidden", "docs/.gitignore: hidden", "docs/.hidden.md: hidden", "docs/a/.gitignore: hidden", "docs/a/readme.png: no loader for .png", "docs/a/w.md: ignored by .gitignore", "docs/blank.md: no text", "docs/build: ignored by .gitignore",
+		"docs/empty.md: empty", "docs/pic.png: no loader for .png", "docs/program: no loader for a file without extension", "docs/x.log: ignored by .gitignore",
 	}, skipped); diff != "" {
 		t.Errorf("skipped (-want +got)\n%s", diff)
 	}

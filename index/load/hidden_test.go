@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,5 +191,25 @@ func BenchmarkVisibleHTML(b *testing.B) {
 				read()
 			}
 		})
+	}
+}
+
+func TestHiddenTextOfWord(t *testing.T) {
+	const run = "<w:r><w:rPr>%s</w:rPr><w:t>%s</w:t></w:r>"
+	body := "<w:p><w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr>" +
+		fmt.Sprintf(run, "", "seen ") + fmt.Sprintf(run, "<w:vanish/>", "secret") + fmt.Sprintf(run, `<w:vanish w:val="0"/>`, "seen ") +
+		fmt.Sprintf(run, `<w:rStyle w:val="H"/>`, "secret") + "</w:p>" +
+		`<w:p><w:pPr><w:pStyle w:val="H"/></w:pPr>` + fmt.Sprintf(run, "", "secret") + "</w:p><w:p>" + fmt.Sprintf(run, "", "seen") + "</w:p>"
+	file := filepath.Join(t.TempDir(), "a.docx")
+	packed := zipOf(t, "word/document.xml", strings.NewReader("<w:document xmlns:w='w'><w:body>"+body+"</w:body></w:document>"),
+		"word/styles.xml", strings.NewReader("<w:styles xmlns:w='w'><w:style w:styleId='H'><w:rPr><w:vanish/></w:rPr></w:style></w:styles>"))
+	if err := os.WriteFile(file, packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for keep, want := range map[bool]string{false: "seen seen\n\nseen", true: "seen secretseen secret\n\nsecret\n\nseen"} {
+		docs, failures := loadAll(t, file, Options{KeepHidden: keep})
+		if len(docs) != 1 || docs[0].Text != want {
+			t.Errorf("keep %v: got %v, %v, want %q", keep, docs, failures, want)
+		}
 	}
 }

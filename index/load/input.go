@@ -107,6 +107,7 @@ func (f *file) Load(ctx context.Context) iter.Seq2[index.Document, error] {
 			yield(in.document(), in.failed(err))
 			return
 		}
+		body = follow(body, opts.Read)
 		defer body.Close()
 		in.body = body
 		if blank, _ := drain(ctx, f.format, in, opts, yield); blank != nil {

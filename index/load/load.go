@@ -90,8 +90,9 @@ func formatByName(name string) format {
 }
 
 // Open returns the loader of a source: an http or https URL, "-" for text on
-// standard input, a folder, or a file whose extension tells the format. A
-// missing file or an unknown extension is an error that says what there is.
+// standard input, a folder, or a file whose extension or name tells the format,
+// or which is UTF-8 text. A missing file, or one of an unknown format, is an error
+// that says what there is.
 func Open(source string, opts Options) (Loader, error) {
 	opts = opts.withDefaults()
 	if opts.Select != "" && len(opts.Classes) > 0 {
@@ -114,7 +115,10 @@ func Open(source string, opts Options) (Loader, error) {
 	if info.IsDir() {
 		return newFolder(source, opts)
 	}
-	f, ok := formatByExtension(filepath.ToSlash(source))
+	f, ok := formatOfFile(filepath.ToSlash(source))
+	if !ok && isTextFile(source) {
+		f, ok = formatByName("text"), true
+	}
 	if !ok {
 		return nil, fmt.Errorf("open source %s: no loader for %q; supported: %s (or pass text to -)", source, filepath.Ext(source), supported())
 	}

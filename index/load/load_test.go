@@ -28,12 +28,14 @@ func writeFiles(t *testing.T, files map[string]string) {
 }
 
 func TestOpenErrors(t *testing.T) {
-	writeFiles(t, map[string]string{"a.png": "x", "README": "x"})
+	writeFiles(t, map[string]string{"a.png": "x", "program": "\x7fELF\x00", "latin": "caf\xe9", "key.pem": "x"})
 	for source, want := range map[string][]string{
 		"":                  {"open source", "no such file"},
 		"gone.md":           {"gone.md", "no such file", "a file, a folder, an http or https URL, or -"},
 		"a.png":             {"a.png", `no loader for ".png"`, ".md", ".html", ".jsonl", ".go"},
-		"README":            {"README", `no loader for ""`},
+		"program":           {"program", `no loader for ""`},
+		"latin":             {"latin", `no loader for ""`},
+		"key.pem":           {"key.pem", `no loader for ".pem"`},
 		"ftp://host/a":      {"ftp://host/a", "only http and https"},
 		"http://":           {"no host"},
 		"http://h:x/":       {"invalid port"},
@@ -57,6 +59,8 @@ func TestLoadFiles(t *testing.T) {
 		"d/b.HTML":     "<title>B</title><p class=x>one</p><p>two</p>",
 		"d/c.txt":      "na\xefve caf\xe9",
 		"d/d.go":       "package d\n",
+		"d/README":     "read me",
+		"d/notes.xyz":  strings.Repeat("é", 49),
 		"d/e.txt":      "\xff\xfeh\x00i\x00",
 		"d/bom.txt":    "\xef\xbb\xbftext",
 		"d/c.jsonl":    `{"id":"l","text":"line"}` + "\n" + `{"text":"other"}`,
@@ -75,6 +79,8 @@ func TestLoadFiles(t *testing.T) {
 		{source: "./d/../d/b.HTML", want: []index.Document{{ID: "b.HTML", URL: "d/b.HTML", Title: "B", Text: "one"}}},
 		{source: "d/c.txt", want: []index.Document{{ID: "c.txt", URL: "d/c.txt", Title: "c.txt", Text: "naïve café"}}},
 		{source: "d/d.go", want: []index.Document{{ID: "d.go", URL: "d/d.go", Title: "d.go", Text: "package d\n"}}},
+		{source: "d/README", want: []index.Document{{ID: "README", URL: "d/README", Title: "README", Text: "read me"}}},
+		{source: "d/notes.xyz", want: []index.Document{{ID: "notes.xyz", URL: "d/notes.xyz", Title: "notes.xyz", Text: strings.Repeat("é", 49)}}},
 		{source: "d/e.txt", want: []index.Document{{ID: "e.txt", URL: "d/e.txt", Title: "e.txt", Text: "hi"}}},
 		{source: "d/bom.txt", want: []index.Document{{ID: "bom.txt", URL: "d/bom.txt", Title: "bom.txt", Text: "text"}}},
 		{source: "d/c.jsonl", want: []index.Document{{ID: "l", Text: "line"}, {ID: "c.jsonl#2", Text: "other"}}},

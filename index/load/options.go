@@ -60,6 +60,10 @@ type Options struct {
 	// and every line of a .jsonl file that has no text. May be nil.
 	Skipped func(path, reason string)
 
+	// Read is told, if not nil, how many more bytes of a source's files were
+	// read or passed over; together they are its [Size].
+	Read func(bytes int64)
+
 	session *session // of the Load that is on
 }
 
