@@ -67,7 +67,7 @@ func askPlain(cmd *cobra.Command, c conversation, question, collection string) e
 
 func askJSON(cmd *cobra.Command, c conversation, question, collection string) error {
 	out := cmd.OutOrStdout()
-	c.events = []string{"rewrite", "retrieval", "summary"}
+	c.events = []string{"rewrite", "retrieval", "guard", "summary"}
 	r, err := c.chat(cmd.Context(), []chatMessage{{"user", question}}, collection, watcher{
 		retrieved: func(*reply) {}, degraded: func(string) {}, // told as events
 		event: func(raw string) { fmt.Fprintln(out, raw) },

@@ -20,7 +20,7 @@ type client struct {
 	model  string
 	key    string
 	rag    map[string]any // asked for beside the rest: top_k, rewrite, filters
-	events []string       // which ones are wanted; nil is rewrite and retrieval
+	events []string       // which ones are wanted; nil is rewrite, retrieval and guard
 }
 
 type chatMessage struct {
@@ -37,15 +37,16 @@ type reply struct {
 	answer  string // so far
 }
 
-// watcher is told what a stream brings, as it comes. Rewriting, rewritten and
-// event may be nil.
+// watcher is told what a stream brings, as it comes. Rewriting, rewritten,
+// flagged and event may be nil.
 type watcher struct {
 	rewriting func(delta string)
 	rewritten func(query string)
 	retrieved func(*reply)
 	degraded  func(what string)
 	delta     func(string)
-	event     func(raw string) // each event of ours, as JSON
+	flagged   func(link gjson.Result) // only a passage has it
+	event     func(raw string)        // each event of ours, as JSON
 }
 
 // apiError is an error that a server answered with, in OpenAI's shape.
@@ -77,7 +78,7 @@ func errorText(body []byte) string {
 // what had come, or is nil.
 func (c client) chat(ctx context.Context, messages []chatMessage, collection string, w watcher) (*reply, error) {
 	// Said outright, so that it holds whatever the configuration's defaults are.
-	rag := map[string]any{"live": true, "dialect": "rag", "events": []string{"rewrite", "retrieval"}}
+	rag := map[string]any{"live": true, "dialect": "rag", "events": []string{"rewrite", "retrieval", "guard"}}
 	if c.events != nil {
 		rag["events"] = c.events
 	}
@@ -194,5 +195,11 @@ func (w watcher) tell(event gjson.Result, r *reply) {
 	case "retrieval.done":
 		r.query, r.ms, r.sources = event.Get("query").String(), event.Get("ms").Int(), event.Get("sources").Array()
 		w.retrieved(r)
+	case "guard.flagged":
+		for _, link := range event.Get("links").Array() {
+			if w.flagged != nil {
+				w.flagged(link)
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -20,6 +21,7 @@ type screen struct {
 	open    bool // a line of notes has begun
 	whole   bool // nothing failed on the way
 	sources []gjson.Result
+	flagged []gjson.Result
 	marks   marks
 }
 
@@ -30,7 +32,7 @@ func newScreen(out, notes io.Writer, files bool) *screen {
 }
 
 func (s *screen) watcher() watcher {
-	return watcher{rewriting: s.rewriting, rewritten: s.rewritten, retrieved: s.retrieved, degraded: s.degraded, delta: s.delta}
+	return watcher{rewriting: s.rewriting, rewritten: s.rewritten, retrieved: s.retrieved, degraded: s.degraded, delta: s.delta, flagged: s.flag}
 }
 
 func (s *screen) rewriting(delta string) {
@@ -77,6 +79,8 @@ func (s *screen) delta(text string) {
 	fmt.Fprint(s.out, text)
 }
 
+func (s *screen) flag(link gjson.Result) { s.flagged = append(s.flagged, link) }
+
 func (s *screen) mark(text string, n int) string {
 	for _, source := range s.sources {
 		if source.Get("n").Int() == int64(n) {
@@ -97,6 +101,9 @@ func (s *screen) end() error {
 	}
 	if _, err := fmt.Fprintln(s.out); err != nil {
 		return err
+	}
+	for _, link := range s.flagged {
+		fmt.Fprintln(s.notes, s.side.yellow("warning:"), "the", link.Get("kind").Str, strconv.Quote(link.Get("url").Str), "in the answer is from passages", link.Get("sources").Raw)
 	}
 	if len(s.sources) == 0 {
 		if s.whole {
