@@ -39,7 +39,7 @@ type Index struct {
 	opts Options
 
 	mu   sync.Mutex
-	open map[string]*snapshot // by collection
+	open map[string]*opened // by collection
 }
 
 // ErrNotFound says that a collection does not exist (nothing was ever
@@ -54,7 +54,7 @@ func Open(opts Options) *Index {
 	if opts.FS == nil {
 		opts.FS = osFS{}
 	}
-	return &Index{opts: opts, open: map[string]*snapshot{}}
+	return &Index{opts: opts, open: map[string]*opened{}}
 }
 
 // Close lets go of all opened generations. Searches that still run finish on
@@ -63,8 +63,10 @@ func (x *Index) Close() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var err error
-	for name, s := range x.open {
-		err = errors.Join(err, s.release())
+	for name, o := range x.open {
+		if o.s != nil {
+			err = errors.Join(err, o.s.release())
+		}
 		delete(x.open, name)
 	}
 	return err

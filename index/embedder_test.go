@@ -141,6 +141,7 @@ func TestBadQueryVectorIsTheLegsError(t *testing.T) {
 	for want, v := range map[string][]float32{
 		"dimensions": {1, 2},
 		"not finite": append(make([]float32, dims-1), float32(math.NaN())),
+		"all zero":   make([]float32, dims),
 		"refused":    nil,
 	} {
 		e.query = func(string) ([]float32, error) {
@@ -150,7 +151,7 @@ func TestBadQueryVectorIsTheLegsError(t *testing.T) {
 			return v, nil
 		}
 		legs := ask(t, x, "fox")
-		if legs.Vector.Err == nil || !strings.Contains(legs.Vector.Err.Error(), want) {
+		if !errors.Is(legs.Vector.Err, index.ErrEmbed) || !strings.Contains(legs.Vector.Err.Error(), want) {
 			t.Errorf("got error %v, want one with %q", legs.Vector.Err, want)
 		}
 		if got := ids(t, legs.Keyword); len(got) != 1 {
@@ -158,8 +159,8 @@ func TestBadQueryVectorIsTheLegsError(t *testing.T) {
 		}
 	}
 	e.query = func(string) ([]float32, error) { return make([]float32, dims), nil }
-	if got := ids(t, ask(t, x, "fox").Vector); len(got) != 0 {
-		t.Errorf("got %q for a zero query, want none", got)
+	if got := ids(t, ask(t, x, " ").Vector); len(got) != 0 {
+		t.Errorf("got %q for a blank query, want none", got)
 	}
 }
 

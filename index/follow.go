@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,7 @@ import (
 // snapshot returns the current generation of a collection with a reference
 // taken for the caller. Where that one is damaged and an older one is whole,
 // it returns the older one.
-func (x *Index) snapshot(collection string) (*snapshot, error) {
+func (x *Index) snapshot(ctx context.Context, collection string) (*snapshot, error) {
 	home, err := x.home(collection)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
@@ -22,12 +23,15 @@ func (x *Index) snapshot(collection string) (*snapshot, error) {
 		if err != nil {
 			return nil, notFound(collection, err)
 		}
-		s, err := x.follow(collection, home, now)
+		s, err, ok := x.follow(ctx, collection, home, now)
+		if !ok {
+			continue
+		}
 		if err == nil && s.vectorErr == nil && s.keywordErr == nil {
 			return s, nil
 		}
 		again, errAgain := home.current()
-		replaced := errAgain == nil && again != now
+		replaced := errAgain == nil && again != now && ctx.Err() == nil
 		switch {
 		case replaced && err == nil:
 			_ = s.release() // a generation that is gone: nobody needs its error
@@ -41,35 +45,14 @@ func (x *Index) snapshot(collection string) (*snapshot, error) {
 	}
 }
 
-// follow returns what is open if it is what was published last, and opens that
-// if not.
-func (x *Index) follow(collection string, home folder, now pointer) (*snapshot, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	old := x.open[collection]
-	if old != nil && old.current == now && old.acquire() {
-		return old, nil
-	}
-	s, err := x.openWhole(collection, home, now, old)
-	if err != nil {
-		return nil, err
-	}
-	s.current = now
-	x.open[collection] = s
-	s.refs.Add(1)
-	if old != nil {
-		err = old.release()
-	}
-	return s, err
-}
-
 // openWhole opens a generation, or the latest one before it that is whole if
 // this one is damaged. If there is none, it opens what is left of this one.
 func (x *Index) openWhole(collection string, home folder, now pointer, old *snapshot) (*snapshot, error) {
 	s, err := openSnapshot(home, now.name, x.engines(), old)
 	damage := err
 	if err == nil {
-		if damage = errors.Join(s.damage, s.legIsDamaged()); damage == nil {
+		// What is not damage may be over in a moment: then this one is whole.
+		if damage = errors.Join(s.damage, s.legIsDamaged()); !errors.Is(damage, errDamaged) {
 			return s, nil
 		}
 	} else if !errors.Is(err, errDamaged) {

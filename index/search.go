@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,6 +48,15 @@ type Leg struct {
 // at hand: its vectors cannot be compared, so only keywords answer.
 var ErrSpace = errors.New("the collection was made with another embedder")
 
+// Marks of a leg's error that say what failed, where it was not the leg's own
+// search.
+var (
+	// ErrOpen is on both legs where the collection cannot be opened.
+	ErrOpen = errors.New("the index cannot be opened")
+	// ErrEmbed is on the vector leg where the query has no vector.
+	ErrEmbed = errors.New("embed query")
+)
+
 // Search asks both legs side by side. The error is for a query that no leg
 // could take (an unknown collection: [ErrNotFound]); everything that strikes
 // one leg only is that leg's error.
@@ -54,17 +65,17 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 	if err != nil {
 		return Legs{}, err
 	}
-	s, err := x.snapshot(q.Collection)
+	s, err := x.snapshot(ctx, q.Collection)
 	if errors.Is(err, ErrNotFound) {
 		return Legs{}, err
 	}
 	if err != nil { // a damaged index is a failure of both legs, not of the query
-		return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}}, nil
+		return bothFailed(fmt.Errorf("%w: %w", ErrOpen, err)), nil
 	}
 	defer s.release()
 	allow, err := s.allow(filter)
 	if err != nil {
-		return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}}, nil
+		return bothFailed(fmt.Errorf("%w: %w", ErrOpen, err)), nil
 	}
 	legs := Legs{Generation: s.gen.manifest.Generation}
 	var vector []float32
@@ -72,7 +83,7 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 	var wg sync.WaitGroup
 	if !q.SkipVector {
 		wg.Go(func() {
-			legs.Vector = run(s, func() (found []Match, err error) {
+			legs.Vector = run(s, allow, func() (found []Match, err error) {
 				found, vector, err = x.searchVector(ctx, s, q, allow)
 				return found, err
 			})
@@ -80,7 +91,7 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 	}
 	if !q.SkipKeyword {
 		wg.Go(func() {
-			legs.Keyword = run(s, func() (found []Match, err error) {
+			legs.Keyword = run(s, allow, func() (found []Match, err error) {
 				found, ceiling, err = searchKeyword(ctx, s, q, allow)
 				return found, err
 			})
@@ -94,12 +105,25 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 	return legs, nil
 }
 
-func run(s *snapshot, search func() ([]Match, error)) Leg {
+func bothFailed(err error) Legs { return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}} }
+
+// safely makes an engine's panic its leg's error: each leg has a goroutine of
+// its own, where nobody would catch it.
+func safely(search func() ([]Match, error)) (found []Match, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			found, err = nil, panicked(v)
+		}
+	}()
+	return search()
+}
+
+func run(s *snapshot, allow bits, search func() ([]Match, error)) Leg {
 	begin := time.Now()
-	matches, err := search()
+	matches, err := safely(search)
 	var hits []Hit
 	if err == nil {
-		hits, err = s.hits(matches)
+		hits, err = s.hits(matches, allow)
 	}
 	return Leg{Hits: hits, Err: err, Took: time.Since(begin)}
 }
@@ -135,17 +159,39 @@ func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow bi
 	// dimensions, which Space may have to ask for.
 	v, err := x.opts.Embedder.EmbedQuery(ctx, q.Text)
 	if err != nil {
-		return nil, nil, fmt.Errorf("embed query: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrEmbed, err)
 	}
 	space, err := x.opts.Embedder.Space(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("embed query: %w", err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrEmbed, err)
 	}
 	if space != s.gen.manifest.Space {
-		return nil, nil, fmt.Errorf("%w: it holds %s, the embedder gives %s", ErrSpace, s.gen.manifest.Space, space)
+		return nil, nil, fmt.Errorf("%w: %w: it holds %s, the embedder gives %s", ErrEmbed, ErrSpace, s.gen.manifest.Space, space)
+	}
+	if err := checkQuery(v, s.gen.manifest.Dims, q.Text); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrEmbed, err)
 	}
 	found, err := s.searchVectors(ctx, v, q.Depth, allow)
 	return found, v, err
+}
+
+// checkQuery refuses a vector that no search can answer for. One that is all
+// zero would find nothing without a word; of a blank text it may be.
+func checkQuery(v []float32, dims int, text string) error {
+	if len(v) != dims {
+		return fmt.Errorf("the vector has %d dimensions, the collection %d", len(v), dims)
+	}
+	zero := true
+	for _, f := range v {
+		if f := float64(f); math.IsNaN(f) || math.IsInf(f, 0) {
+			return errors.New("the vector is not finite")
+		}
+		zero = zero && f == 0
+	}
+	if zero && strings.TrimSpace(text) != "" {
+		return errors.New("the vector is all zero")
+	}
+	return nil
 }
 
 // allow is the rows that a search may return, with the documents judged once;

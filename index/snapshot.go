@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"sync/atomic"
@@ -14,7 +15,6 @@ import (
 // the last one to let go closes it, so a generation that was replaced stays
 // whole for the searches that began on it.
 type snapshot struct {
-	current pointer // what was published when it was opened
 	gen     *generation
 	segs    []*openedSegment
 	base    []int // the first row of each segment
@@ -198,12 +198,19 @@ func (s *snapshot) locate(row int) (seg, local int) {
 	return seg, row - s.base[seg]
 }
 
-// hits gives the chunks of an engine's matches, without their texts.
-func (s *snapshot) hits(matches []Match) ([]Hit, error) {
+// hits gives the chunks of an engine's matches, without their texts. An engine
+// that gives what it may not, or what is no score, is not believed at all.
+func (s *snapshot) hits(matches []Match, allow bits) ([]Hit, error) {
 	hits := make([]Hit, len(matches))
 	for i, m := range matches {
+		if math.IsNaN(m.Score) || math.IsInf(m.Score, 0) {
+			return nil, fmt.Errorf("read hits: the score of chunk %d is not finite", m.Row)
+		}
 		if m.Row < 0 || m.Row >= s.rows {
 			return nil, fmt.Errorf("read chunk %d: the collection has %d: %w", m.Row, s.rows, errDamaged)
+		}
+		if allow != nil && !allow.has(m.Row) {
+			return nil, fmt.Errorf("read hits: chunk %d is deleted or filtered out", m.Row)
 		}
 		seg, local := s.locate(m.Row)
 		c, err := s.segs[seg].place(local)
