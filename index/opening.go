@@ -16,8 +16,8 @@ const (
 
 // opened is what is known of a collection; Index.mu guards it.
 type opened struct {
-	current pointer
-	s       *snapshot // nil if it could not be opened
+	current pointer   // what was opened last
+	s       *snapshot // nil if it could not be
 	err     error     // why not
 	pause   time.Duration
 	again   time.Time // when to try again; zero if it is whole
@@ -85,6 +85,9 @@ func (x *Index) follow(ctx context.Context, collection string, home folder, now 
 func (x *Index) reopen(collection string, home folder, o *opened, old *snapshot) {
 	op := o.opening
 	op.s, op.err = x.openSafely(collection, home, op.now, old)
+	if op.s != nil {
+		op.s.current = op.now
+	}
 	x.mu.Lock()
 	o.opening = nil
 	if x.open[collection] == o {

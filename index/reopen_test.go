@@ -183,3 +183,37 @@ func TestCloseWhileOpening(t *testing.T) {
 		}
 	})
 }
+
+// hangingKeyword opens searchers that do not look at their context.
+type hangingKeyword struct {
+	index.KeywordEngine
+	hold chan struct{}
+}
+
+func (e hangingKeyword) Open([]string) (index.KeywordSearcher, error) {
+	return hangingSearcher{e.hold}, nil
+}
+
+type hangingSearcher struct{ hold chan struct{} }
+
+func (s hangingSearcher) Search(context.Context, string, int, index.Allow) ([]index.Match, error) {
+	<-s.hold
+	return nil, nil
+}
+func (hangingSearcher) Close() error { return nil }
+
+// TestHangingLeg: the other leg's answer is there a moment after the deadline.
+func TestHangingLeg(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, hold := t.TempDir(), make(chan struct{})
+		x := open(t, dir, newEmbedder(), func(o *index.Options) { o.Keyword = hangingKeyword{o.Keyword, hold} })
+		ingest(t, x, "src", doc("a", "a fox"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		legs, err := x.Search(ctx, index.Query{Text: "fox", Collection: "c", Depth: 1})
+		if err != nil || !errors.Is(legs.Keyword.Err, context.DeadlineExceeded) || len(ids(t, legs.Vector)) != 1 {
+			t.Errorf("got %+v, %v, want the vector leg's hit and a keyword leg past its deadline", legs, err)
+		}
+		close(hold)
+	})
+}

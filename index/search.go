@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -70,62 +69,45 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 		return Legs{}, err
 	}
 	if err != nil { // a damaged index is a failure of both legs, not of the query
-		return bothFailed(fmt.Errorf("%w: %w", ErrOpen, err)), nil
+		return bothFailed(q, fmt.Errorf("%w: %w", ErrOpen, err)), nil
 	}
 	defer s.release()
 	allow, err := s.allow(filter)
 	if err != nil {
-		return bothFailed(fmt.Errorf("%w: %w", ErrOpen, err)), nil
+		return bothFailed(q, fmt.Errorf("%w: %w", ErrOpen, err)), nil
 	}
-	legs := Legs{Generation: s.gen.manifest.Generation}
-	var vector []float32
-	var ceiling float64
-	var wg sync.WaitGroup
+	// A skipped leg answers nothing.
+	vector, keyword := func() (a legAnswer) { return a }, func() (a legAnswer) { return a }
 	if !q.SkipVector {
-		wg.Go(func() {
-			legs.Vector = run(s, allow, func() (found []Match, err error) {
-				found, vector, err = x.searchVector(ctx, s, q, allow)
-				return found, err
-			})
+		vector = s.start(ctx, allow, func(a *legAnswer) (found []Match, err error) {
+			found, a.vector, err = x.searchVector(ctx, s, q, allow)
+			return found, err
 		})
 	}
 	if !q.SkipKeyword {
-		wg.Go(func() {
-			legs.Keyword = run(s, allow, func() (found []Match, err error) {
-				found, ceiling, err = searchKeyword(ctx, s, q, allow)
-				return found, err
-			})
+		keyword = s.start(ctx, allow, func(a *legAnswer) (found []Match, err error) {
+			found, a.Ceiling, err = searchKeyword(ctx, s, q, allow)
+			return found, err
 		})
 	}
-	wg.Wait()
-	legs.Keyword.Ceiling = ceiling
-	if vector != nil {
-		s.scaleVectors(vector, &legs)
+	v, k := vector(), keyword()
+	legs := Legs{Vector: v.Leg, Keyword: k.Leg, Generation: s.gen.manifest.Generation}
+	if v.vector != nil {
+		s.scaleVectors(v.vector, &legs)
 	}
 	return legs, nil
 }
 
-func bothFailed(err error) Legs { return Legs{Vector: Leg{Err: err}, Keyword: Leg{Err: err}} }
-
-// safely makes an engine's panic its leg's error: each leg has a goroutine of
-// its own, where nobody would catch it.
-func safely(search func() ([]Match, error)) (found []Match, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			found, err = nil, panicked(v)
-		}
-	}()
-	return search()
-}
-
-func run(s *snapshot, allow bits, search func() ([]Match, error)) Leg {
-	begin := time.Now()
-	matches, err := safely(search)
-	var hits []Hit
-	if err == nil {
-		hits, err = s.hits(matches, allow)
+// bothFailed gives each leg that is asked the error.
+func bothFailed(q Query, err error) Legs {
+	var legs Legs
+	if !q.SkipVector {
+		legs.Vector.Err = err
 	}
-	return Leg{Hits: hits, Err: err, Took: time.Since(begin)}
+	if !q.SkipKeyword {
+		legs.Keyword.Err = err
+	}
+	return legs
 }
 
 // searchKeyword returns the matches and the ceiling of their scores, 0 if the

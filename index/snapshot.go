@@ -15,6 +15,7 @@ import (
 // the last one to let go closes it, so a generation that was replaced stays
 // whole for the searches that began on it.
 type snapshot struct {
+	current pointer // what was published when it was opened
 	gen     *generation
 	segs    []*openedSegment
 	base    []int // the first row of each segment
