@@ -33,6 +33,8 @@ type Config struct {
 	Index     Index     `key:"index"`
 	Retrieval Retrieval `key:"retrieval"`
 	Rerank    Rerank    `key:"rerank"`
+	Degrade   Degrade   `key:"degrade"`
+	Breaker   Breaker   `key:"breaker"`
 	Prompt    Prompt    `key:"prompt"`
 	Stream    Stream    `key:"stream"`
 	Guard     Guard     `key:"guard"`
@@ -145,6 +147,10 @@ type Retrieval struct {
 	// MaxContextTokens bounds the passages in the prompt; 0 = no bound.
 	// Default 0.
 	MaxContextTokens int `key:"max_context_tokens"`
+	// Deadline is how long a search may take, the query's embedding with it,
+	// before a leg that has not answered counts as failed; above 0, at most 5m.
+	// Default 10s.
+	Deadline time.Duration `key:"deadline"`
 }
 
 // Rerank has the best hits ranked again by a model behind an HTTP API.
@@ -341,8 +347,10 @@ func Default() *Config {
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
 		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
 		Index:     Index{Vector: "auto"},
-		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores"},
+		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores", Deadline: 10 * time.Second},
 		Rerank:    Rerank{Depth: 30, Deadline: 2 * time.Second},
+		Degrade:   Degrade{Rewrite: Continue, Embed: Continue, Vector: Continue, BM25: Continue, Rerank: Continue, Index: Continue},
+		Breaker:   Breaker{Failures: 5, OpenFor: 30 * time.Second},
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
 		Guard:     Guard{Links: true},

@@ -209,6 +209,7 @@ func TestVariableNamesAreUnique(t *testing.T) {
 func TestEveryKeyReadsItsVariable(t *testing.T) {
 	special := map[string]string{
 		"listen": ":1", "upstream.base_url": "http://u/v1", "embedding.base_url": "http://e/v1", "rewrite.base_url": "http://r/v1",
+		"degrade.rewrite": "fail", "degrade.embed": "fail", "degrade.vector": "fail", "degrade.bm25": "fail", "degrade.rerank": "fail", "degrade.index": "fail",
 		"rerank.kind": "tei", "rerank.base_url": "http://k/v1",
 		"embedding.provider": "openai", "log_level": "debug", "rewrite.mode": "never", "index.vector": "exact",
 		"prompt.placement": "user", "stream.dialect": "plain", "stream.events": "summary", "aliases": `[{"name":"a","model":"m"}]`,

@@ -131,7 +131,9 @@ func (k *checker) search() {
 	k.oneOf("retrieval.fusion", r.Fusion, []string{"scores", "rrf"})
 	between(k, "retrieval.min_score", r.MinScore, 0, 1)
 	between(k, "retrieval.max_context_tokens", r.MaxContextTokens, 0, math.MaxInt32)
+	between(k, "retrieval.deadline", r.Deadline, time.Millisecond, 5*time.Minute)
 	k.rerank()
+	k.degrade()
 }
 
 func (k *checker) rerank() {

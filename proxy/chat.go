@@ -51,8 +51,9 @@ func (s *Server) chat(c *gin.Context) error {
 	}
 	result, err := now.retriever.Retrieve(c.Request.Context(), question, x.note)
 	if err != nil {
-		return x.fail(unknownCollection(err, "rag.collection", opts.collection))
+		return x.fail(stageFailed(c, unknownCollection(err, "rag.collection", opts.collection)))
 	}
+	tellDegraded(c, result.Degraded)
 	chargeRetrieval(c, result)
 	found := len(result.Sources)
 	resp, err := x.ask(c.Request, req, result, opts.placement, now.retriever)
@@ -109,7 +110,7 @@ func (s *Server) retrievalRequest(c *gin.Context, req *chatRequest, opts ragOpti
 	return retrieval.Request{
 		History:    req.history,
 		Turn:       req.question.text,
-		Completer:  rewriter{s.rewrite, header, model, req.includeUsage},
+		Completer:  rewriter{s.rewrite, header, model, req.includeUsage, s.opts.RewriteBreaker},
 		Collection: opts.collection,
 		TopK:       opts.topK,
 		Rewrite:    opts.rewrite,

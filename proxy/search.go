@@ -70,12 +70,14 @@ func (s *Server) search(c *gin.Context) error {
 	}
 	found, err := now.retriever.Search(c.Request.Context(), req)
 	if err != nil {
-		return unknownCollection(err, "collection", req.Collection)
+		return stageFailed(c, unknownCollection(err, "collection", req.Collection))
 	}
-	degraded := []string{}
+	degraded, causes := []string{}, []error{}
 	for _, f := range found.Failed {
-		degraded = append(degraded, f.Leg)
+		degraded, causes = append(degraded, f.Leg), append(causes, f.Err)
 	}
+	tellDegraded(c, degraded)
+	logDegraded(c, degraded, causes)
 	c.JSON(http.StatusOK, gin.H{"data": Hits(found.Sources), "degraded": degraded})
 	return nil
 }

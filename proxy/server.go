@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/internal/breaker"
 	"github.com/ragproxy/ragproxy/proxy/access"
 	"github.com/ragproxy/ragproxy/proxy/dialect"
 	"github.com/ragproxy/ragproxy/proxy/sse"
@@ -26,6 +27,7 @@ type Options struct {
 	// client's credentials are not sent there.
 	RewriteForeign bool
 	RewriteModel   string
+	RewriteBreaker *breaker.Breaker // nil: the rewrite is always asked for
 	// Model is put into requests that name none; "" leaves them as they are.
 	Model string
 

@@ -15,6 +15,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 	"github.com/tidwall/gjson"
 
+	"github.com/ragproxy/ragproxy/internal/breaker"
 	"github.com/ragproxy/ragproxy/proxy/sse"
 	"github.com/ragproxy/ragproxy/retrieval"
 )
@@ -126,12 +127,23 @@ type rewriter struct {
 	header       http.Header // as forward gives it
 	model        string
 	includeUsage bool // the client asks for usage, so the upstream can tell it
+	breaker      *breaker.Breaker
 }
 
 // maxRewrite bounds what is read of a rewrite: a query, not an essay.
 const maxRewrite = 1 << 20
 
-func (r rewriter) Complete(ctx context.Context, req retrieval.CompletionRequest) (retrieval.Completion, error) {
+// Complete implements retrieval.Completer. Where the breaker is open it returns
+// breaker.ErrOpen at once.
+func (r rewriter) Complete(ctx context.Context, req retrieval.CompletionRequest) (done retrieval.Completion, err error) {
+	err = r.breaker.Do(ctx, func() error {
+		done, err = r.complete(ctx, req)
+		return err
+	})
+	return done, err
+}
+
+func (r rewriter) complete(ctx context.Context, req retrieval.CompletionRequest) (retrieval.Completion, error) {
 	type message struct {
 		Role    string `json:"role"`
 		Content string `json:"content"`
@@ -164,7 +176,11 @@ func (r rewriter) Complete(ctx context.Context, req retrieval.CompletionRequest)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return retrieval.Completion{}, fmt.Errorf("ask for rewrite: upstream answered %s", resp.Status)
+		err := fmt.Errorf("ask for rewrite: upstream answered %s", resp.Status)
+		if resp.StatusCode >= 400 && resp.StatusCode < 500 { // this client's key, model or rate, or this request
+			err = breaker.Uncounted(err)
+		}
+		return retrieval.Completion{}, err
 	}
 	limited := io.LimitReader(resp.Body, maxRewrite)
 	if isEventStream(resp.Header) {

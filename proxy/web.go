@@ -43,7 +43,7 @@ func (s *Server) checkWeb(c *gin.Context) error {
 		return nil
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id, X-RAG-Request-Id, X-RAG-Sources, X-RAG-Applied, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "+
+	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id, X-RAG-Request-Id, X-RAG-Sources, X-RAG-Degraded, X-RAG-Applied, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "+
 		"X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens")
 	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 		preflight(c)

@@ -67,7 +67,7 @@ func (r *Retriever) judge(ctx context.Context, query string, sources []Source) (
 	scores, err := r.opts.Rerank.Reranker.Rerank(ctx, query, passages)
 	switch {
 	case err != nil && context.Cause(ctx) == errRerankLate:
-		return nil, &StageError{"deadline", "the re-ranking took too long", err}
+		return nil, &StageError{codeDeadline, "the re-ranking took too long", err}
 	case err == nil && len(scores) != len(passages):
 		err = fmt.Errorf("got %d scores for %d passages", len(scores), len(passages))
 	case err == nil && slices.ContainsFunc(scores, notFinite):

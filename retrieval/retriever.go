@@ -4,7 +4,8 @@
 //
 // Start at [Retriever.Retrieve], which reads in the order in which it
 // happens. Whatever fails on the way degrades and is told by an [Event]; only
-// an unknown collection and a cancelled context are errors.
+// an unknown collection, a cancelled context and a stage that [Policies] asks
+// for are errors.
 //
 // The package knows no wire format and no engine: the search is a [Searcher]
 // and the model that rewrites is a [Completer].
@@ -57,6 +58,7 @@ type Options struct {
 	Deadline time.Duration
 	Rewrite  RewriteOptions
 	Rerank   RerankOptions
+	Policies Policies
 }
 
 // Retriever is the pipeline; safe for concurrent use.
@@ -104,7 +106,8 @@ type Result struct {
 
 // Retrieve answers a request. on is called with each event, in order, in this
 // goroutine; it may be nil. The error is index.ErrNotFound for a collection
-// that the client named and that does not exist, or the context's.
+// that the client named and that does not exist, the context's, or a
+// *StageFailed.
 func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (*Result, error) {
 	if on == nil {
 		on = func(Event) {}
@@ -123,7 +126,9 @@ func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (
 	if r.rewrites(req) {
 		own = r.searchAhead(ctx, r.searchRequest(req, req.Turn))
 		defer own.stop()
-		r.rewrite(ctx, req, res, on)
+		if failed := r.rewrite(ctx, req, res, on); failed != nil && r.opts.Policies[StageRewrite] {
+			return nil, &StageFailed{StageRewrite, StageRewrite, failed}
+		}
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -150,12 +155,12 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *a
 		return err
 	}
 	found, err := r.keep(ctx, list, search)
-	if err != nil {
-		return err
-	}
 	for _, f := range found.Failed {
 		on(f)
 		res.Degraded, res.Causes = append(res.Degraded, f.Leg), append(res.Causes, f.Err)
+	}
+	if err != nil {
+		return err
 	}
 	if res.Sources, res.Prompt, err = r.fit(res.Query, found.Sources, req.Tokens); err != nil {
 		return err

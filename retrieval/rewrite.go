@@ -3,8 +3,12 @@ package retrieval
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/ragproxy/ragproxy/internal/breaker"
 )
 
 // Modes of the rewrite.
@@ -62,8 +66,8 @@ func (r *Retriever) rewrites(req Request) bool {
 }
 
 // rewrite sets res.Query. Whatever goes wrong, the user's own words stand; of a request that
-// was cancelled meanwhile, nothing is told.
-func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on func(Event)) {
+// was cancelled meanwhile, nothing is told. It returns what went wrong.
+func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on func(Event)) *StageError {
 	begin, request := time.Now(), ctx
 	if d := r.opts.Rewrite.Deadline; d > 0 {
 		var cancel context.CancelFunc
@@ -78,27 +82,51 @@ func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on fu
 	done, err := req.Completer.Complete(ctx, call)
 	res.Usage = done.Usage
 	if request.Err() != nil {
-		return
+		return nil
 	}
 	query := cleanQuery(done.Text)
-	if err == nil && query == "" {
-		err = errors.New("the model gave no text")
+	if err == nil {
+		err = queryFault(query, req.Turn)
 	}
 	if err != nil {
 		failure := rewriteError(ctx, err)
 		res.Degraded, res.Causes = append(res.Degraded, StageRewrite), append(res.Causes, failure)
 		on(RewriteFailed{Err: failure, Query: req.Turn})
-		return
+		return failure
 	}
 	res.Query = query
 	on(RewriteDone{Query: query, Original: req.Turn, Model: done.Model, Took: time.Since(begin)})
+	return nil
+}
+
+// maxQuery is how many bytes of a rewrite are a query and no essay: a model that
+// answers instead of rewriting says more. A longer turn may have a longer one.
+const maxQuery = 4096
+
+// queryFault says why a rewrite cannot be searched; nil if it can.
+func queryFault(query, turn string) error {
+	word := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
+	switch {
+	case query == "":
+		return errors.New("the model gave no text")
+	case sameQuestion(query, turn):
+		return nil
+	case !strings.ContainsFunc(query, word):
+		return errors.New("the model gave no word")
+	case len(query) > max(maxQuery, 2*len(turn)):
+		return fmt.Errorf("the model gave %d bytes, which is no query", len(query))
+	}
+	return nil
 }
 
 var errRewriteLate = errors.New("the rewrite is late")
 
 func rewriteError(ctx context.Context, err error) *StageError {
+	if errors.Is(err, breaker.ErrOpen) {
+		return circuitError(err)
+	}
 	if context.Cause(ctx) == errRewriteLate {
-		return &StageError{"deadline", "the rewrite took too long", err}
+		return &StageError{codeDeadline, "the rewrite took too long", err}
 	}
 	return &StageError{"rewrite_failed", "the rewrite failed", err}
 }

@@ -2,7 +2,6 @@ package retrieval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +25,8 @@ type Found struct {
 }
 
 // Search asks both legs, fuses them, has the best re-ranked and keeps TopK. The
-// error is index.ErrNotFound, the context's, or that of a query no leg can take.
+// error is index.ErrNotFound, the context's, that of a query no leg can take, or
+// a *StageFailed.
 func (r *Retriever) Search(ctx context.Context, req SearchRequest) (Found, error) {
 	list, err := r.rank(ctx, req)
 	if err != nil {
@@ -60,13 +60,19 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	if err := context.Cause(ctx); err != nil {
 		return ranking{}, err
 	}
+	checkLeg(&legs.Vector)
+	checkLeg(&legs.Keyword)
 	return ranking{r.fuse(legs, depth), r.failures(legs), legs.Generation}, nil
 }
 
 // keep numbers the best hits of a list as sources, after they were ranked again
-// where there is a re-ranker. The error is the context's.
+// where there is a re-ranker. The error is the context's, or a *StageFailed
+// beside what failed.
 func (r *Retriever) keep(ctx context.Context, list ranking, req SearchRequest) (Found, error) {
 	out := Found{Failed: list.failed}
+	if err := r.opts.Policies.refuse(out.Failed); err != nil {
+		return out, err
+	}
 	most := req.TopK
 	if most > 0 && r.opts.Rerank.Reranker != nil {
 		most = max(most, r.opts.Rerank.Depth)
@@ -75,6 +81,9 @@ func (r *Retriever) keep(ctx context.Context, list ranking, req SearchRequest) (
 	r.rerank(ctx, req.Query, &out)
 	if err := context.Cause(ctx); err != nil {
 		return Found{}, err
+	}
+	if err := r.opts.Policies.refuse(out.Failed); err != nil {
+		return out, err
 	}
 	if k := max(req.TopK, 0); len(out.Sources) > k {
 		out.Sources = slices.Clone(out.Sources[:k]) // the others' texts are not kept for them
@@ -148,17 +157,6 @@ func (r *Retriever) failures(legs index.Legs) []RetrievalFailed {
 		out = append(out, f)
 	}
 	return out
-}
-
-func legError(err error) *StageError {
-	switch {
-	case errors.Is(err, index.ErrSpace):
-		return &StageError{"embedding_space_mismatch", "the collection was made with another embedder", err}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &StageError{"deadline", "the search took too long", err}
-	default:
-		return &StageError{"leg_failed", "this part of the search is not available", err}
-	}
 }
 
 // Legs is how many legs a search asks.

@@ -15,7 +15,7 @@ const module = "github.com/ragproxy/ragproxy/"
 var arrows = map[string]map[string]string{
 	"config":             {},
 	"index":              {},
-	"index/embed":        {"index": "implements Embedder's contract"},
+	"index/embed":        {"index": "implements Embedder's contract", "internal/breaker": "leaves a dead server alone"},
 	"index/embed/minilm": {"internal/simd": "its loops"},
 	"index/lexical":      {"index": "implements KeywordEngine"},
 	"index/load": {
@@ -34,6 +34,7 @@ var arrows = map[string]map[string]string{
 		"index/embed/minilm": "makes the vectors",
 		"internal/simd":      "names the processor's set",
 	},
+	"internal/breaker":      {},
 	"internal/child":        {},
 	"internal/clienttest":   {},
 	"internal/relaybench":   {"internal/child": "runs what it measures"},
@@ -45,7 +46,7 @@ var arrows = map[string]map[string]string{
 	"proxy/access":          {"index": "checks the filters of keys"},
 	"proxy/builtin":         {},
 	"proxy/sse":             {},
-	"retrieval":             {"index": "queries, hits and chunks are its types"},
+	"retrieval":             {"index": "queries, hits and chunks are its types", "internal/breaker": "tells what was not asked"},
 	"retrieval/rerank":      {},
 	"internal/guardbench": {
 		"index":     "its passages are chunks",
@@ -61,12 +62,13 @@ var arrows = map[string]map[string]string{
 		"internal/splice": "edits chunks",
 	},
 	"proxy": {
-		"retrieval":       "asks it for passages",
-		"proxy/access":    "asks it who may do what",
-		"proxy/dialect":   "chooses an encoder",
-		"proxy/sse":       "reads and writes streams",
-		"index":           "tells an unknown collection from other failures",
-		"internal/splice": "edits requests",
+		"retrieval":        "asks it for passages",
+		"proxy/access":     "asks it who may do what",
+		"proxy/dialect":    "chooses an encoder",
+		"proxy/sse":        "reads and writes streams",
+		"index":            "tells an unknown collection from other failures",
+		"internal/breaker": "leaves a dead rewriter alone",
+		"internal/splice":  "edits requests",
 	},
 	"testdata": {},
 }

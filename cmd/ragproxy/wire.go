@@ -19,6 +19,7 @@ import (
 	"github.com/ragproxy/ragproxy/index/embed/minilm"
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/vector"
+	"github.com/ragproxy/ragproxy/internal/breaker"
 	"github.com/ragproxy/ragproxy/proxy"
 	"github.com/ragproxy/ragproxy/proxy/access"
 	"github.com/ragproxy/ragproxy/proxy/builtin"
@@ -30,10 +31,6 @@ import (
 // defaultCollection is what `index` fills and requests search when they name
 // none.
 const defaultCollection = "default"
-
-// searchDeadline bounds one search; a leg that has not answered then has
-// failed, and the other answers.
-const searchDeadline = 10 * time.Second
 
 // globalFlags are the flags of every command that are keys of the
 // configuration.
@@ -79,6 +76,7 @@ func newEmbedder(cfg *config.Config) (index.Embedder, error) {
 	return embed.NewOpenAI(embed.OpenAIOptions{
 		HTTPClient: client,
 		Logger:     logger,
+		Breaker:    newBreaker(cfg, "embedding.base_url "+cfg.Embedding.BaseURL, logger),
 		BaseURL:    cfg.Embedding.BaseURL, APIKey: cfg.EmbeddingKey(), Model: cfg.Embedding.Model,
 		Dimensions: cfg.Embedding.Dimensions, BatchSize: cfg.Embedding.BatchSize,
 	})
@@ -153,10 +151,24 @@ func newRetriever(cfg *config.Config, searcher retrieval.Searcher, tokens *retri
 		Searcher: searcher, Prompts: prompts, Collection: defaultCollection,
 		TopK: cfg.Retrieval.TopK, Depth: cfg.Retrieval.Depth, VectorWeight: cfg.Retrieval.VectorWeight,
 		Fusion: cfg.Retrieval.Fusion, MinScore: cfg.Retrieval.MinScore,
-		Deadline: searchDeadline, MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
-		Rewrite: retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline, History: cfg.Rewrite.History},
-		Rerank:  retrieval.RerankOptions{Reranker: reranker, Depth: cfg.Rerank.Depth, Deadline: cfg.Rerank.Deadline},
+		Deadline: cfg.Retrieval.Deadline, MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
+		Rewrite:  retrieval.RewriteOptions{Mode: cfg.Rewrite.Mode, MaxTurns: cfg.Rewrite.MaxTurns, Deadline: cfg.Rewrite.Deadline, History: cfg.Rewrite.History},
+		Rerank:   retrieval.RerankOptions{Reranker: reranker, Depth: cfg.Rerank.Depth, Deadline: cfg.Rerank.Deadline},
+		Policies: policies(cfg.Degrade),
 	}), nil
+}
+
+func policies(d config.Degrade) retrieval.Policies {
+	out := retrieval.Policies{}
+	for stage, policy := range d.Policies() {
+		out[stage] = policy == config.Fail
+	}
+	return out
+}
+
+// newBreaker is nil where the configuration wants none.
+func newBreaker(cfg *config.Config, name string, logger *slog.Logger) *breaker.Breaker {
+	return breaker.New(breaker.Options{Name: name, Failures: cfg.Breaker.Failures, OpenFor: cfg.Breaker.OpenFor, Logger: logger})
 }
 
 // newReranker is nil where none is configured.
@@ -205,6 +217,7 @@ func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logg
 		MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes),
 		Upstream:       proxy.Upstream{BaseURL: orBuiltin(cfg.Upstream.BaseURL, builtinURL), APIKey: cfg.Upstream.APIKey},
 		RewriteModel:   cfg.Rewrite.Model,
+		RewriteBreaker: newBreaker(cfg, "rewrite.base_url "+cfg.Rewrite.BaseURL, logger),
 		Retriever:      retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
 		MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),

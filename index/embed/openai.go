@@ -23,6 +23,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/internal/breaker"
 )
 
 var (
@@ -57,6 +58,9 @@ type OpenAIOptions struct {
 	HTTPClient *http.Client
 	// Logger gets a warning for each retry; nil is none.
 	Logger *slog.Logger
+	// Breaker may keep queries, not documents, from a server that is dead; nil
+	// does not.
+	Breaker *breaker.Breaker
 }
 
 // OpenAI embeds through an OpenAI-compatible API. It is safe for concurrent
@@ -162,13 +166,32 @@ func (o *OpenAI) EmbedDocuments(ctx context.Context, texts []string) ([][]float3
 
 // EmbedQuery implements index.Embedder: one attempt, and one more at once if
 // the first was refused for the moment. It respects ctx's deadline, and
-// MaxElapsed if that comes first.
-func (o *OpenAI) EmbedQuery(ctx context.Context, text string) ([]float32, error) {
-	got, err := o.embed(ctx, []string{text}, hasty())
-	if err != nil {
-		return nil, err
+// MaxElapsed if that comes first. Where the breaker is open it returns
+// breaker.ErrOpen at once.
+func (o *OpenAI) EmbedQuery(ctx context.Context, text string) (vector []float32, err error) {
+	err = o.opts.Breaker.Do(ctx, func() error {
+		got, err := o.embed(ctx, []string{text}, hasty())
+		if err != nil {
+			return aboutTheText(err)
+		}
+		vector = got[0]
+		return nil
+	})
+	return vector, err
+}
+
+// aboutTheText marks the refusals of one text, which is too long or not to the
+// model's liking: other texts may do.
+func aboutTheText(err error) error {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return err
 	}
-	return got[0], nil
+	switch status.code {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return breaker.Uncounted(err)
+	}
+	return err
 }
 
 // Space implements index.Embedder. If the dimensions are not known yet it
