@@ -44,11 +44,16 @@ type Call struct {
 // the body; "Test-Hang: 1" keeps the connection open after it until the
 // client goes. A call without a response fails the test.
 func Start(t testing.TB, responses map[string]string) *Upstream {
-	u := &Upstream{t: t, responses: responses}
+	u := New(t, responses)
 	srv := httptest.NewServer(u)
 	t.Cleanup(srv.Close)
 	u.URL = srv.URL + "/v1"
 	return u
+}
+
+// New makes an upstream that somebody else serves: its URL is empty.
+func New(t testing.TB, responses map[string]string) *Upstream {
+	return &Upstream{t: t, responses: responses}
 }
 
 // Calls are the requests so far.
