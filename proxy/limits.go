@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -104,7 +105,13 @@ func bodyError(err error) error {
 		return &Error{Status: http.StatusRequestTimeout, Type: "invalid_request_error", Code: "request_timeout",
 			Message: "the request body did not come within limits.body_timeout", Err: err}
 	}
-	return err
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	e := badRequest("invalid_json", "", "the request body ends before its end, or is cut into chunks wrongly")
+	e.Err = err
+	return e
 }
 
 // limitError tells a client that it has to wait.
