@@ -3,11 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
-	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // row is what was seen of a cell.
@@ -22,29 +18,6 @@ const (
 	tableBegin  = "<!-- degradation: written by go test ./proxy -run TestDegradation -update -->\n"
 	tableEnd    = "<!-- /degradation -->\n"
 )
-
-// checkTable holds the table of the documentation to what was seen.
-func checkTable(t *testing.T, rows []row) {
-	b, err := os.ReadFile(reliability)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(b), tableBegin)
-	have, after, closed := strings.Cut(rest, tableEnd)
-	if !found || !closed {
-		t.Fatalf("%s has no place for the table, between %q and %q", reliability, tableBegin, tableEnd)
-	}
-	want := table(rows)
-	if *update {
-		if err := os.WriteFile(reliability, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, have); diff != "" {
-		t.Errorf("%s is not what was seen (-want +got; -update writes it):\n%s", reliability, diff)
-	}
-}
 
 func table(rows []row) string {
 	var b strings.Builder

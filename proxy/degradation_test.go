@@ -43,7 +43,7 @@ func TestDegradation(t *testing.T) {
 		})
 	}
 	if len(rows) == len(cells()) && !t.Failed() {
-		checkTable(t, rows)
+		checkGenerated(t, tableBegin, tableEnd, table(rows))
 	}
 }
 

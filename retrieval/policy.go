@@ -28,7 +28,10 @@ type StageFailed struct {
 	Err   *StageError
 }
 
-func (e *StageFailed) Error() string { return e.Stage + ": " + e.Err.Error() }
+func (e *StageFailed) Error() string {
+	return e.Stage + " failed, without which there is to be no answer: " + e.Err.Error()
+}
+
 func (e *StageFailed) Unwrap() error { return e.Err }
 
 // refuse returns a *StageFailed for the first failure whose stage's policy

@@ -42,9 +42,15 @@ func TestPolicies(t *testing.T) {
 	good := leg(hit("a", 1), hit("b", .5))
 	broken := map[string]func(*Options, *Request){
 		StageRewrite: func(_ *Options, req *Request) { req.Completer = says("") },
-		StageEmbed:   func(o *Options, _ *Request) { o.Searcher = finds(index.Legs{Vector: index.Leg{Err: index.ErrEmbed}, Keyword: good}) },
-		LegVector:    func(o *Options, _ *Request) { o.Searcher = finds(index.Legs{Vector: index.Leg{Err: errDead}, Keyword: good}) },
-		LegKeyword:   func(o *Options, _ *Request) { o.Searcher = finds(index.Legs{Vector: good, Keyword: index.Leg{Err: errDead}}) },
+		StageEmbed: func(o *Options, _ *Request) {
+			o.Searcher = finds(index.Legs{Vector: index.Leg{Err: index.ErrEmbed}, Keyword: good})
+		},
+		LegVector: func(o *Options, _ *Request) {
+			o.Searcher = finds(index.Legs{Vector: index.Leg{Err: errDead}, Keyword: good})
+		},
+		LegKeyword: func(o *Options, _ *Request) {
+			o.Searcher = finds(index.Legs{Vector: good, Keyword: index.Leg{Err: errDead}})
+		},
 		StageRerank: func(o *Options, _ *Request) {
 			o.Rerank = RerankOptions{Depth: 2, Reranker: fakeReranker(func(context.Context, string, []string) ([]float64, error) { return nil, errDead })}
 		},
