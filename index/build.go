@@ -77,7 +77,8 @@ type BuildOptions struct {
 	Collection string
 	DryRun     bool // report changes, write and embed nothing
 	// Embedded is called with the number of chunks embedded so far in this
-	// run; may be nil.
+	// run, some hundred at a time, by the goroutine that uses the builder; may
+	// be nil. See also [Builder.Chunks].
 	Embedded func(chunks int)
 	// Reembed embeds the texts of the whole collection again, in the space of
 	// the embedder at hand, which may be another one than before.
@@ -106,7 +107,7 @@ func (x *Index) Build(ctx context.Context, opts BuildOptions) (*Builder, error) 
 	}
 	if !opts.noEmbedder {
 		if b.space, err = x.space(ctx, opts.DryRun); err != nil {
-			return nil, fmt.Errorf("ask embedder: %w", err)
+			return nil, fmt.Errorf("ask embedder: %w", &EmbedderError{err})
 		}
 	}
 	if !opts.DryRun {
@@ -119,6 +120,10 @@ func (x *Index) Build(ctx context.Context, opts BuildOptions) (*Builder, error) 
 	}
 	return b, nil
 }
+
+// ErrBusy says that another run is writing the collection, in this process or
+// in another one.
+var ErrBusy = errors.New("another run is writing it")
 
 // takeLock makes the collection's folder, and keeps other writers out of it.
 func (x *Index) takeLock(home folder, collection string) (*flock.Flock, error) {
@@ -133,7 +138,7 @@ func (x *Index) takeLock(home folder, collection string) (*flock.Flock, error) {
 	}
 	if !ok {
 		holder, _ := os.ReadFile(path) // only words for the message
-		return nil, fmt.Errorf("lock collection %q: another run (%s) is writing it: wait for it to end", collection, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("lock collection %q: %w (%s): wait for it to end", collection, ErrBusy, strings.TrimSpace(string(holder)))
 	}
 	if err := os.WriteFile(path, fmt.Appendf(nil, "process %d\n", os.Getpid()), 0o644); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock collection %q: %w", collection, err), lock.Unlock())
@@ -279,3 +284,7 @@ func (b *Builder) Has(id string) bool {
 	_, ok := b.prevDocs[keyOf(id)]
 	return ok
 }
+
+// Chunks is how many chunks the new and changed documents of this run have so
+// far, embedded or not.
+func (b *Builder) Chunks() int { return b.embedded + b.ahead }

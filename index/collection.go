@@ -72,6 +72,14 @@ func (x *Index) Close() error {
 	return err
 }
 
+// SplitterName names the splitter that documents are cut with; "" without one.
+func (x *Index) SplitterName() string {
+	if x.opts.Splitter == nil {
+		return ""
+	}
+	return x.opts.Splitter.Name()
+}
+
 // CollectionInfo is a published collection.
 type CollectionInfo struct {
 	Name     string

@@ -44,9 +44,6 @@ func (b *Builder) flushPending(ctx context.Context) error {
 		vectors = vectors[n:]
 	}
 	b.embedded += b.ahead
-	if b.opts.Embedded != nil && b.ahead > 0 {
-		b.opts.Embedded(b.embedded)
-	}
 	b.pending, b.ahead = nil, 0
 	return nil
 }
@@ -89,6 +86,10 @@ func (b *Builder) embed(ctx context.Context) ([][]float32, error) {
 			return nil, err
 		}
 		got = append(got, part...)
+		b.tell(b.embedded + b.ahead - len(texts) + len(got))
+	}
+	if len(texts) == 0 && b.ahead > 0 {
+		b.tell(b.embedded + b.ahead)
 	}
 	for i, at := range from {
 		if at >= 0 {
@@ -98,6 +99,29 @@ func (b *Builder) embed(ctx context.Context) ([][]float32, error) {
 	return vectors, nil
 }
 
+func (b *Builder) tell(embedded int) {
+	if b.opts.Embedded != nil {
+		b.opts.Embedded(embedded)
+	}
+}
+
+// EmbedderError says that the embedder gave no vectors: what was handed in is
+// not at fault.
+type EmbedderError struct{ Err error }
+
+func (e *EmbedderError) Error() string { return e.Err.Error() }
+func (e *EmbedderError) Unwrap() error { return e.Err }
+
+// Flush embeds and writes what waits for it, as [Builder.Commit] does first of
+// all: for those who tell how far a run is. After an error the run cannot go
+// on.
+func (b *Builder) Flush(ctx context.Context) error {
+	if b.opts.DryRun {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
 // ask embeds texts, and keeps the vectors in case this run is not published.
 func (b *Builder) ask(ctx context.Context, texts []string, keys []key) ([][]float32, error) {
 	if b.opts.noEmbedder {
@@ -105,7 +129,7 @@ func (b *Builder) ask(ctx context.Context, texts []string, keys []key) ([][]floa
 	}
 	got, err := b.index.opts.Embedder.EmbedDocuments(ctx, texts)
 	if err != nil {
-		return nil, fmt.Errorf("embed chunks: %w", err)
+		return nil, fmt.Errorf("embed chunks: %w", &EmbedderError{err})
 	}
 	if len(got) != len(texts) {
 		return nil, fmt.Errorf("embed chunks: the embedder gave %d vectors for %d texts", len(got), len(texts))

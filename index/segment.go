@@ -100,6 +100,19 @@ func (g *segment) document(doc int) (*docRecord, error) {
 	if d := g.known[doc].Load(); d != nil {
 		return d, nil
 	}
+	d, err := g.uncached(doc)
+	if err == nil {
+		g.known[doc].Store(d)
+	}
+	return d, err
+}
+
+// uncached reads a document's record for one use, so that a look at all of
+// them leaves nothing in memory.
+func (g *segment) uncached(doc int) (*docRecord, error) {
+	if d := g.known[doc].Load(); d != nil {
+		return d, nil
+	}
 	e := g.entry(doc)
 	b := make([]byte, e.Length)
 	if _, err := g.lines.ReadAt(b, int64(e.Offset)); err != nil {
@@ -112,7 +125,6 @@ func (g *segment) document(doc int) (*docRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read document %d of %s: %w", doc, g.path(documentsFile), err)
 	}
-	g.known[doc].Store(d)
 	return d, nil
 }
 

@@ -22,6 +22,7 @@ type snapshot struct {
 	rows    int
 	live    bits // nil if nothing is deleted
 	keyword KeywordSearcher
+	sorted  idOrder
 	// A leg that could not be opened has its error here; the other one serves.
 	vectorErr, keywordErr error
 	// damage is what does not keep the legs from serving: a text that cannot

@@ -12,7 +12,6 @@ import (
 	"github.com/ragproxy/ragproxy/config"
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/load"
-	"github.com/ragproxy/ragproxy/index/split"
 	"github.com/ragproxy/ragproxy/testdata"
 )
 
@@ -58,7 +57,7 @@ func demo(cmd *cobra.Command, once bool) error {
 	if err := mayListen(cfg, nil, l.Addr()); err != nil {
 		return err
 	}
-	splitter, err := split.NewRecursive(split.Options{Size: 1000, Overlap: 200})
+	splitter, err := defaultSplitter()
 	if err != nil {
 		return err
 	}

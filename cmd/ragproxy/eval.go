@@ -249,27 +249,23 @@ func (e *evaluation) openIndex(cfg *config.Config, splitter index.Splitter) (*in
 func (e *evaluation) index(cmd *cobra.Command, cfg *config.Config, idx *index.Index) error {
 	progress := newProgress(cmd.ErrOrStderr())
 	defer progress.end()
-	builder, err := idx.Build(cmd.Context(), index.BuildOptions{Collection: e.flags.collection, Embedded: progress.embedded})
-	if err != nil {
-		return err
-	}
-	defer builder.Abort()
 	options, err := loadOptions(cmd, cfg, e.flags.indexFlags)
 	if err != nil {
 		return err
 	}
-	r := indexRun{builder: builder, options: options, progress: progress, stderr: cmd.ErrOrStderr(), prune: true}
-	if err := r.sources(cmd.Context(), e.set.Sources); err != nil {
-		return err
+	in := ingestion{
+		index: idx, build: index.BuildOptions{Collection: e.flags.collection},
+		load: options, sources: typedSources(e.set.Sources), prune: true, whole: true,
+		watcher: &indexTeller{progress: progress, stderr: cmd.ErrOrStderr()},
 	}
-	if r.result.Failed > 0 {
-		return fmt.Errorf("%d of its documents failed, so the measure would be of another set", r.result.Failed)
+	r, err := in.run(cmd.Context())
+	if errors.Is(err, errNotWhole) {
+		return fmt.Errorf("%d of its documents failed, so the measure would be of another set", r.Failed)
 	}
-	m, err := builder.Commit(cmd.Context())
 	if err != nil {
 		return err
 	}
-	e.documents, e.chunks, e.indexed = m.Documents, m.Chunks, r.result.Added+r.result.Updated
+	e.documents, e.chunks, e.indexed = r.Documents, r.Chunks, r.Added+r.Updated
 	return nil
 }
 

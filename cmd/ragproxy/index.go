@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -69,8 +67,8 @@ indexed again when they change, URLs after --every. A server that runs follows.`
 	fs.StringVar(&f.selector, "select", "", "keep only HTML elements that this CSS `SELECTOR` takes")
 	fs.IntVar(&f.depth, "depth", 0, "follow a page's links below its folder so many steps")
 	fs.IntVar(&f.maxPages, "max-pages", 1000, "pages of a crawl or a sitemap, at most")
-	fs.IntVar(&f.size, "chunk-size", 1000, "characters of a chunk, at most")
-	fs.IntVar(&f.overlap, "chunk-overlap", 200, "characters that neighbouring chunks share, at most")
+	fs.IntVar(&f.size, "chunk-size", chunkSize, "characters of a chunk, at most")
+	fs.IntVar(&f.overlap, "chunk-overlap", chunkOverlap, "characters that neighbouring chunks share, at most")
 	fs.StringVar(&f.analyzer, "analyzer", "", "`NAME` of how words are found; the collection keeps it (default \"default\",\nwhich serves all scripts): "+strings.Join(lexical.Analyzers(), ", "))
 	fs.BoolVar(&f.prune, "prune", false, "remove documents that these SOURCEs no longer have")
 	fs.BoolVar(&f.reembed, "reembed", false, "embed the whole collection again, with the embedder of now; needs no SOURCE")
@@ -79,19 +77,6 @@ indexed again when they change, URLs after --every. A server that runs follows.`
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what would change and write nothing")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as one JSON object")
 	return cmd
-}
-
-// indexResult is the last line of `index --json`. Documents and Chunks are the
-// collection's, the rest is this run's.
-type indexResult struct {
-	Documents  int `json:"documents"`
-	Chunks     int `json:"chunks"`
-	Added      int `json:"added"`
-	Updated    int `json:"updated"`
-	Deleted    int `json:"deleted"`
-	Unchanged  int `json:"unchanged"`
-	Failed     int `json:"failed"`
-	Generation int `json:"generation"`
 }
 
 func runIndex(cmd *cobra.Command, sources []string, f indexFlags) error {
@@ -116,7 +101,7 @@ func runIndex(cmd *cobra.Command, sources []string, f indexFlags) error {
 			return fmt.Errorf("index --reembed: %w", err)
 		}
 	}
-	run := func() error { return indexOnce(cmd, cfg, idx, sources, f, splitter.Name()) }
+	run := func() error { return indexOnce(cmd, cfg, idx, sources, f) }
 	if !f.watch {
 		return run()
 	}
@@ -140,54 +125,34 @@ func (f *indexFlags) check() error {
 }
 
 // indexOnce is one run over the sources, from loading to what is told of it.
-func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, sources []string, f indexFlags, splitter string) error {
+func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, args []string, f indexFlags) error {
 	begin := time.Now()
 	options, err := loadOptions(cmd, cfg, f)
 	if err != nil {
 		return err
 	}
-	progress := newProgress(cmd.ErrOrStderr())
-	defer progress.end()
-	build := index.BuildOptions{Collection: f.collection, DryRun: f.dryRun, Reembed: f.reembed, Embedded: progress.embedded}
+	told := &indexTeller{progress: newProgress(cmd.ErrOrStderr()), stderr: cmd.ErrOrStderr()}
+	defer told.progress.end()
+	told.progress.total = func() (int64, bool) { return sizeOf(cmd.Context(), args, options) }
+	options.Read = told.progress.read
+	in := ingestion{
+		index: idx, build: index.BuildOptions{Collection: f.collection, DryRun: f.dryRun, Reembed: f.reembed},
+		load: options, sources: typedSources(args), prune: f.prune, visits: filepath.Join(cfg.DataDir, "visits"), watcher: told,
+	}
 	if f.analyzer != "" {
-		if build.Keyword, err = lexical.New(lexical.Options{Analyzer: f.analyzer}); err != nil {
+		if in.build.Keyword, err = lexical.New(lexical.Options{Analyzer: f.analyzer}); err != nil {
 			return fmt.Errorf("--analyzer: %w", err)
 		}
 	}
-	builder, err := idx.Build(cmd.Context(), build)
+	result, err := in.run(cmd.Context())
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	defer builder.Abort()
-	pages := openVisits(cfg.DataDir, f.collection, fmt.Sprintf("%s %q %q", splitter, f.classes, f.selector))
-	options.Known = func(id string) load.Visit {
-		if !builder.Has(id) {
-			return load.Visit{}
-		}
-		return pages.Pages[id]
-	}
-	progress.total = func() (int64, bool) { return sizeOf(cmd.Context(), sources, options) }
-	options.Read = progress.read
-	options.Visited = func(id string, v load.Visit) { pages.seen[id] = v }
-	r := indexRun{builder: builder, options: options, progress: progress, stderr: cmd.ErrOrStderr(), prune: f.prune, visits: pages}
-	if err := r.sources(cmd.Context(), sources); err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	manifest, err := builder.Commit(cmd.Context())
-	if err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	progress.end()
-	if !f.dryRun {
-		if err := pages.save(); err != nil { // the next run fetches them again
-			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", err)
-		}
-	}
-	r.result.Documents, r.result.Chunks, r.result.Generation = manifest.Documents, manifest.Chunks, manifest.Generation
-	if err := r.report(cmd.OutOrStdout(), f, time.Since(begin)); err != nil {
+	told.progress.end()
+	if err := report(cmd.OutOrStdout(), result, f, time.Since(begin)); err != nil {
 		return err
 	}
-	if r.result.Failed > 0 {
+	if result.Failed > 0 {
 		return errReported
 	}
 	return nil
@@ -212,123 +177,28 @@ func sizeOf(ctx context.Context, sources []string, options load.Options) (bytes 
 	return bytes, true
 }
 
-func loadOptions(cmd *cobra.Command, cfg *config.Config, f indexFlags) (load.Options, error) {
-	headers := map[string]http.Header{}
-	for _, line := range cfg.Load.Headers {
-		from, name, value, err := load.ParseHeader(line)
-		if err != nil {
-			return load.Options{}, err
-		}
-		if headers[from] == nil {
-			headers[from] = http.Header{}
-		}
-		headers[from].Add(name, value)
-	}
-	return load.Options{
-		Classes: f.classes, Select: f.selector, Depth: f.depth, MaxPages: f.maxPages, Delay: cfg.Load.Delay,
-		AllowPrivate: cfg.Load.AllowPrivate, AllowAddresses: cfg.Load.AllowAddresses, Headers: headers,
-		Timeout: cfg.Load.Timeout, ParseTimeout: cfg.Load.ParseTimeout, MaxBytes: int64(cfg.Load.MaxBytes), KeepHidden: cfg.Load.KeepHidden, Stdin: cmd.InOrStdin(),
-		Skipped: func(path, reason string) { fmt.Fprintf(cmd.ErrOrStderr(), "skipped %s: %s\n", path, reason) },
-	}, nil
-}
-
-// indexRun is one run over its sources.
-type indexRun struct {
-	builder  *index.Builder
-	options  load.Options
+// indexTeller shows a run in the terminal.
+type indexTeller struct {
 	progress *progress
 	stderr   io.Writer
-	prune    bool
-	visits   *visits // nil where none are kept
-	result   indexResult
 }
 
-// sources loads every SOURCE, one given twice only once, and then prunes: a
-// document may have moved from one SOURCE to a later one.
-func (r *indexRun) sources(ctx context.Context, sources []string) error {
-	whole := map[string]bool{} // by key: nothing of it failed
-	var keys []string
-	for _, source := range sources {
-		key := sourceKey(source)
-		if slices.Contains(keys, key) {
-			continue
-		}
-		keys = append(keys, key)
-		before := r.result.Failed
-		if err := r.source(ctx, source, key); err != nil {
-			return err
-		}
-		whole[key] = r.result.Failed == before
-	}
-	for _, key := range keys {
-		if r.prune && whole[key] {
-			r.result.Deleted += r.builder.Prune(key)
-		}
-	}
-	return nil
+func (t *indexTeller) begun()                 {}
+func (t *indexTeller) loaded(string, int)     { t.progress.loaded() }
+func (t *indexTeller) embedded(chunks, _ int) { t.progress.embedded(chunks) }
+func (t *indexTeller) committing()            {}
+func (t *indexTeller) warned(err error)       { fmt.Fprintln(t.stderr, "warning:", err) }
+func (t *indexTeller) failed(in, id string, err error) {
+	t.progress.clear()
+	fmt.Fprintf(t.stderr, "failed %s\n", failure(in, id, err))
 }
 
-// source loads one SOURCE. Its failures are told and counted; the error ends
-// the run.
-func (r *indexRun) source(ctx context.Context, source, key string) error {
-	loader, err := load.Open(source, r.options)
-	source = shown(source)
-	if err != nil {
-		r.fail(source, "", err)
-		return nil
-	}
-	for doc, err := range loader.Load(ctx) {
-		if errors.Is(err, load.ErrUnchanged) {
-			r.builder.Keep(doc.ID)
-			r.result.Unchanged++
-			continue
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			r.fail(source, doc.ID, err)
-			r.builder.Keep(doc.ID)
-			continue
-		}
-		if err := r.add(ctx, source, key, doc); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *indexRun) add(ctx context.Context, source, key string, doc index.Document) error {
-	change, err := r.builder.Add(ctx, key, doc)
-	var bad *index.DocumentError
-	switch {
-	case errors.As(err, &bad):
-		r.fail(source, doc.ID, bad)
-		if r.visits != nil {
-			delete(r.visits.seen, doc.ID)
-		}
-		return nil
-	case err != nil:
-		return err
-	case change == index.Added:
-		r.result.Added++
-	case change == index.Updated:
-		r.result.Updated++
-	default:
-		r.result.Unchanged++
-	}
-	r.progress.loaded()
-	return nil
-}
-
-func (r *indexRun) fail(source, id string, err error) {
-	r.result.Failed++
-	r.progress.clear()
-	if id == "" || id == source || strings.Contains(err.Error(), source) {
-		fmt.Fprintf(r.stderr, "failed %s: %v\n", source, err)
-		return
-	}
-	fmt.Fprintf(r.stderr, "failed %s: %s: %v\n", source, id, err)
+func loadOptions(cmd *cobra.Command, cfg *config.Config, f indexFlags) (load.Options, error) {
+	options, err := fetchOptions(cfg)
+	options.Classes, options.Select, options.Depth, options.MaxPages = f.classes, f.selector, f.depth, f.maxPages
+	options.Stdin = cmd.InOrStdin()
+	options.Skipped = func(path, reason string) { fmt.Fprintf(cmd.ErrOrStderr(), "skipped %s: %s\n", path, reason) }
+	return options, err
 }
 
 // sourceKey is what a SOURCE is recorded as, the same however it is spelled.
@@ -364,11 +234,10 @@ func webAddress(source string) *url.URL {
 	return u
 }
 
-func (r *indexRun) report(w io.Writer, f indexFlags, took time.Duration) error {
+func report(w io.Writer, x indexResult, f indexFlags, took time.Duration) error {
 	if f.asJSON {
-		return json.NewEncoder(w).Encode(r.result)
+		return json.NewEncoder(w).Encode(x)
 	}
-	x := r.result
 	if f.dryRun {
 		_, err := fmt.Fprintf(w, "would add %d, update %d and delete %d documents (%d unchanged, %d failed); nothing was written\n",
 			x.Added, x.Updated, x.Deleted, x.Unchanged, x.Failed)

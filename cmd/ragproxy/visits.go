@@ -22,8 +22,8 @@ type visits struct {
 
 // openVisits reads the visits of a collection; what is missing, damaged or of
 // other settings is as good as nothing.
-func openVisits(dataDir, collection, settings string) *visits {
-	v := &visits{path: filepath.Join(dataDir, "visits", collection+".json")}
+func openVisits(folder, collection, settings string) *visits {
+	v := &visits{path: filepath.Join(folder, collection+".json")}
 	if b, err := os.ReadFile(v.path); err != nil || json.Unmarshal(b, v) != nil || v.Settings != settings {
 		v.Settings, v.Pages = settings, nil
 	}

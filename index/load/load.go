@@ -96,7 +96,7 @@ func formatByName(name string) format {
 func Open(source string, opts Options) (Loader, error) {
 	opts = opts.withDefaults()
 	if opts.Select != "" && len(opts.Classes) > 0 {
-		return nil, errors.New("open source: classes and a selector exclude each other: give one of them")
+		return nil, errSelection
 	}
 	lower := strings.ToLower(source)
 	switch {
@@ -120,19 +120,38 @@ func Open(source string, opts Options) (Loader, error) {
 		f, ok = formatByName("text"), true
 	}
 	if !ok {
-		return nil, fmt.Errorf("open source %s: no loader for %q; supported: %s (or pass text to -)", source, filepath.Ext(source), supported())
+		return nil, fmt.Errorf("open source %s: no loader for %q; supported: %s (or pass text to -)", source, filepath.Ext(source), strings.Join(Extensions(), " "))
 	}
 	name := filepath.Base(source)
 	return &file{id: name, url: filepath.ToSlash(filepath.Clean(source)), name: name, format: f, opts: opts,
 		open: func() (io.ReadCloser, error) { return os.Open(source) }}, nil
 }
 
-func supported() string {
+// OpenNamed returns the loader of content that has a name and no path, such as
+// an upload. The name tells the format, and is what the documents' ids are or
+// begin with; they have no URL. open is called by each Load.
+func OpenNamed(name string, open func() (io.ReadCloser, error), opts Options) (Loader, error) {
+	opts = opts.withDefaults()
+	if opts.Select != "" && len(opts.Classes) > 0 {
+		return nil, errSelection
+	}
+	f, ok := formatByExtension(name)
+	if !ok {
+		return nil, fmt.Errorf("open source %s: no loader for %q; supported: %s", name, path.Ext(name), strings.Join(Extensions(), " "))
+	}
+	return &file{id: name, name: name, format: f, opts: opts, open: open}, nil
+}
+
+var errSelection = errors.New("open source: classes and a selector exclude each other: give one of them")
+
+// Extensions lists what files may end in to be loaded, in lower case, with
+// their dots.
+func Extensions() []string {
 	var all []string
 	for _, f := range formats() {
 		all = append(all, f.extensions...)
 	}
-	return strings.Join(all, " ")
+	return all
 }
 
 func formatNames() string {
