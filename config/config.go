@@ -41,11 +41,13 @@ type Config struct {
 	// Aliases are further model names with settings of their own. Default none.
 	Aliases []Alias `key:"aliases"`
 	Auth    Auth    `key:"auth"`
-	Limits  Limits  `key:"limits"`
-	Server  Server  `key:"server"`
-	TLS     TLS     `key:"tls"`
-	CORS    CORS    `key:"cors"`
-	Load    Fetch   `key:"load"`
+	// Documents says what clients may do to the indexes.
+	Documents Documents `key:"documents"`
+	Limits    Limits    `key:"limits"`
+	Server    Server    `key:"server"`
+	TLS       TLS       `key:"tls"`
+	CORS      CORS      `key:"cors"`
+	Load      Fetch     `key:"load"`
 
 	file    string            // the file that was read, "" = none
 	sources map[string]string // where a key's value is from; absent = default
@@ -246,6 +248,15 @@ type Auth struct {
 	OpenToEveryone bool `key:"open_to_everyone"`
 }
 
+// Documents is what the API may do to the indexes.
+type Documents struct {
+	// Write lets clients index and delete documents: those with a key that
+	// `ragproxy keys add --write` made, and, where no key is needed, everybody
+	// on loopback. An address that other machines reach needs true said outright
+	// for that. false refuses it to all. Default true.
+	Write bool `key:"write"`
+}
+
 // Limits bound what clients may do. For numbers 0 = no bound.
 type Limits struct {
 	// MaxBodyBytes bounds a request's body: a number of bytes or 64MiB, 64MB.
@@ -354,6 +365,7 @@ func Default() *Config {
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
 		Guard:     Guard{Links: true},
+		Documents: Documents{Write: true},
 		Limits: Limits{
 			MaxBodyBytes: 64 * MiB, MaxHeaderBytes: 64 * KiB, MaxMessages: 10000, MaxParts: 10000, MaxDepth: 512, MaxTopK: maxTopK,
 			QueueTimeout: 10 * time.Second, HeaderTimeout: 10 * time.Second, BodyTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, WriteTimeout: time.Minute,

@@ -214,7 +214,7 @@ func TestEveryKeyReadsItsVariable(t *testing.T) {
 		"embedding.provider": "openai", "log_level": "debug", "rewrite.mode": "never", "index.vector": "exact",
 		"prompt.placement": "user", "stream.dialect": "plain", "stream.events": "summary", "aliases": `[{"name":"a","model":"m"}]`,
 		"auth.open_to_everyone": "true", "server.hosts": "h.example", "cors.origins": "https://a.example", "upstream.proxy_url": "http://p:1",
-		"load.allow_addresses": "127.0.0.1:1", "load.allow_private": "true", "stream.markdown": "true", "stream.reasoning": "true", "retrieval.vector_weight": "0.25", "retrieval.fusion": "rrf", "rewrite.history": "false", "guard.links": "false", "load.keep_hidden": "true", "retrieval.min_score": "0.25",
+		"load.allow_addresses": "127.0.0.1:1", "load.allow_private": "true", "stream.markdown": "true", "stream.reasoning": "true", "retrieval.vector_weight": "0.25", "retrieval.fusion": "rrf", "rewrite.history": "false", "guard.links": "false", "load.keep_hidden": "true", "documents.write": "false", "retrieval.min_score": "0.25",
 	}
 	dir := t.TempDir()
 	for _, f := range leaves(Default(), "") {

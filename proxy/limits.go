@@ -76,10 +76,22 @@ func (l Limits) topK() int {
 // readBody reads a request to its end and then takes a slot, in this order: a
 // client that sends slowly holds nobody up. leave must be called.
 func (s *Server) readBody(c *gin.Context) (body []byte, leave func(), err error) {
-	now := s.settings.Load()
-	if body, err = io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, now.maxBody)); err != nil {
+	if body, err = io.ReadAll(s.boundedBody(c)); err != nil {
 		return nil, nil, bodyError(err)
 	}
+	leave, err = s.takeSlot(c)
+	return body, leave, err
+}
+
+// boundedBody is the request's body, which is an error above the limit.
+func (s *Server) boundedBody(c *gin.Context) io.Reader {
+	return http.MaxBytesReader(c.Writer, c.Request.Body, s.settings.Load().maxBody)
+}
+
+// takeSlot waits for a request's turn, once its body is there. leave must be
+// called.
+func (s *Server) takeSlot(c *gin.Context) (leave func(), err error) {
+	now := s.settings.Load()
 	if now.limits.BodyTimeout > 0 && c.Request.ContentLength != 0 { // net/http reads on, for the connection's end
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}) // see bodyDeadline
 	}
@@ -88,7 +100,7 @@ func (s *Server) readBody(c *gin.Context) (body []byte, leave func(), err error)
 		err = &Error{Status: http.StatusServiceUnavailable, Type: "service_unavailable", Code: "overloaded",
 			Message: "the server has as much to do as limits.concurrency allows: try again", Err: err, RetryAfter: time.Second}
 	}
-	return body, leave, err
+	return leave, err
 }
 
 // bodyDeadline is for a body that comes slowly or never, also where nobody

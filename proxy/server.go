@@ -41,6 +41,10 @@ type Options struct {
 	Collection  string // searched by /v1/rag/search when the client names none
 	TopK        int    // as in the retriever, for /v1/rag/search
 
+	// Documents reads and changes what is indexed; nil has no such paths.
+	Documents Documents
+	Writing   Writing
+
 	// MaxContextTokens, counted by Tokens, is the retriever's; 0 is no bound.
 	MaxContextTokens int
 	Tokens           *retrieval.TokenCounter
@@ -110,6 +114,12 @@ func (s *Server) routes() *gin.Engine {
 	e.POST("/v1/chat/completions", s.handle(s.chat))
 	e.POST("/v1/rag/search", s.handle(s.search))
 	e.GET("/v1/rag/collections", s.handle(s.collections))
+	if s.opts.Documents != nil {
+		e.GET("/v1/rag/documents", s.handle(s.listDocuments))
+		e.GET("/v1/rag/documents/*id", s.handle(s.document))
+		e.DELETE("/v1/rag/documents/*id", s.handle(s.deleteDocument))
+		e.POST("/v1/rag/documents", s.handle(s.ingest))
+	}
 	if len(s.opts.Aliases) > 0 {
 		e.GET("/v1/models", s.handle(s.models))
 		e.GET("/v1/models/*id", s.handle(s.model))

@@ -74,11 +74,12 @@ func (w Web) checkLocal(r *http.Request) error {
 	if !w.local(r.Host) {
 		return forbidden("host_not_allowed", "", "the host "+strconv.Quote(r.Host)+" is not allowed: ask by localhost or an address, or put the name into server.hosts")
 	}
-	origins, ok := r.Header["Origin"]
-	if !ok {
-		return nil
-	}
-	for _, origin := range origins {
+	return w.checkOrigin(r)
+}
+
+// checkOrigin refuses the web pages of others.
+func (w Web) checkOrigin(r *http.Request) error {
+	for _, origin := range r.Header["Origin"] {
 		u, err := url.Parse(origin)
 		own := err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, r.Host)
 		if !own && !w.allows(origin) {

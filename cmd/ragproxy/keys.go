@@ -40,6 +40,7 @@ func newKeysAdd() *cobra.Command {
 		Use:   "add NAME",
 		Short: "Make a key and print it, this once, as the last word",
 		Example: `  ragproxy keys add alice
+  ragproxy keys add editor --collections docs --write
   ragproxy keys add ci --collections docs --rpm 60 --tpm 100000 --expires 90d
   ragproxy keys add guest --filter '{"public": true}'`,
 		Args: oneText("NAME"),
@@ -56,6 +57,9 @@ func newKeysAdd() *cobra.Command {
 					return err
 				}
 			}
+			if key.Write && given("filter") {
+				return usagef("--write and --filter exclude each other: the key could change what it may not see")
+			}
 			if given("expires") {
 				at, err := expiry(expires, time.Now())
 				if err != nil {
@@ -68,6 +72,7 @@ func newKeysAdd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&collections, "collections", "", "`NAMES` that the key may search, separated by commas (default all)")
 	cmd.Flags().StringVar(&filter, "filter", "", "`JSON` that every search of the key is held to, in the form of rag.filters")
+	cmd.Flags().BoolVar(&key.Write, "write", false, "the key may also index and delete documents, of the collections that it may search")
 	cmd.Flags().StringVar(&expires, "expires", "", "`WHEN`: 90d, 12h or a day, 2030-12-31 (default never)")
 	cmd.Flags().IntVar(&key.RPM, "rpm", 0, "requests a minute (default limits.requests_per_minute)")
 	cmd.Flags().IntVar(&key.TPM, "tpm", 0, "tokens a minute (default limits.tokens_per_minute)")
@@ -84,7 +89,11 @@ func addKey(cmd *cobra.Command, key access.Key) error {
 	if err != nil {
 		return fmt.Errorf("add key: %w", err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s may use %s. The key is shown this once; %s holds its hash.\n%s\n", key.Name, all(key.Collections), file.Path(), secret)
+	may := "use"
+	if key.Write {
+		may = "use and change"
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s may %s %s. The key is shown this once; %s holds its hash.\n%s\n", key.Name, may, all(key.Collections), file.Path(), secret)
 	return err
 }
 
@@ -183,7 +192,7 @@ func listJSON(w io.Writer, keys []access.Key) error {
 
 func listKeys(w io.Writer, keys []access.Key) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tSTATUS\tCOLLECTIONS\tRPM\tTPM\tEXPIRES\tFILTER")
+	fmt.Fprintln(table, "NAME\tSTATUS\tCOLLECTIONS\tWRITE\tRPM\tTPM\tEXPIRES\tFILTER")
 	for _, k := range keys {
 		expires, filter := "never", "-"
 		if !k.Expires.IsZero() {
@@ -196,7 +205,7 @@ func listKeys(w io.Writer, keys []access.Key) error {
 			}
 			filter = string(raw)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Name, k.Status(time.Now()), all(k.Collections), rate(k.RPM), rate(k.TPM), expires, filter)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Name, k.Status(time.Now()), all(k.Collections), yesNo(k.Write), rate(k.RPM), rate(k.TPM), expires, filter)
 	}
 	return table.Flush()
 }
@@ -209,6 +218,13 @@ func all(collections []string) string {
 		return "none"
 	}
 	return strings.Join(collections, ",")
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func rate(n int) string {

@@ -42,7 +42,11 @@ func serve(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	idx, err := openIndex(cfg, nil)
+	splitter, err := defaultSplitter()
+	if err != nil {
+		return err
+	}
+	idx, err := openIndex(cfg, splitter)
 	if err != nil {
 		return err
 	}

@@ -207,7 +207,12 @@ func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logg
 	if err != nil {
 		return proxy.Options{}, err
 	}
+	docs, err := newDocuments(cfg, idx, logger)
+	if err != nil {
+		return proxy.Options{}, err
+	}
 	opts := proxy.Options{
+		Documents: docs, Writing: writing(cfg),
 		HTTPClient: client, Limits: limits(cfg.Limits),
 		Web: proxy.Web{Origins: cfg.CORS.Origins, Hosts: cfg.Server.Hosts},
 		Timeouts: proxy.Timeouts{

@@ -37,6 +37,7 @@ type Key struct {
 	Filter      map[string]any `json:"filter,omitempty"` // as index.CheckFilters takes it
 	RPM         int            `json:"rpm,omitempty"`    // requests a minute
 	TPM         int            `json:"tpm,omitempty"`    // tokens a minute
+	Write       bool           `json:"write,omitempty"`  // may index and delete documents
 	Concurrency int            `json:"concurrency,omitempty"`
 	Created     time.Time      `json:"created"`
 	Expires     time.Time      `json:"expires,omitzero"` // zero: never
@@ -90,6 +91,9 @@ func (k Key) check() error {
 	}
 	if err := index.CheckFilters(k.Filter); err != nil {
 		return fmt.Errorf("key %s: read filter: %w", k.Name, err)
+	}
+	if k.Write && len(k.Filter) > 0 {
+		return fmt.Errorf("key %s: write and a filter exclude each other: it could change what it may not see", k.Name)
 	}
 	if k.RPM < 0 || k.TPM < 0 || k.Concurrency < 0 {
 		return fmt.Errorf("key %s: rpm, tpm and concurrency must not be below 0", k.Name)

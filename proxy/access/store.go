@@ -215,6 +215,10 @@ func (c *Client) ID() string {
 // May says whether the client may search a collection.
 func (c *Client) May(collection string) bool { return c == nil || c.Key.May(collection) }
 
+// MayWrite says whether the client may change the documents of the collections
+// that it may search.
+func (c *Client) MayWrite() bool { return c == nil || c.Write && !c.Filtered() }
+
 // Collection is what is searched where the client names nothing: the server's
 // default if the client may search that, else the first of its own.
 func (c *Client) Collection(fallback string) string {
