@@ -195,7 +195,7 @@ func (s *Server) readIngest(c *gin.Context) (in Ingest, remove func(), err error
 	switch kind {
 	case "multipart/form-data":
 		in, remove, err = s.readUpload(c)
-	case "application/json":
+	case "application/json", "", "application/x-www-form-urlencoded": // what curl -d says, too
 		in, err = s.readPage(c)
 	default:
 		err = &Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_media_type",
