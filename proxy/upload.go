@@ -167,14 +167,18 @@ func cleanName(raw string) string {
 		}
 		return r
 	}, name)
-	name = strings.TrimRight(strings.TrimSpace(norm.NFC.String(name)), ". ") // macOS sends é in two parts
+	name = trimName(norm.NFC.String(name)) // macOS sends é in two parts
 	if len(name) <= maxName {
-		return strings.TrimSpace(name)
+		return name
 	}
 	extension := path.Ext(name)
 	if len(extension) > maxName/2 {
 		extension = ""
 	}
-	stem := strings.ToValidUTF8(name[:maxName-len(extension)], "")
-	return strings.TrimSpace(stem + extension)
+	return trimName(strings.ToValidUTF8(name[:maxName-len(extension)], "") + extension)
+}
+
+// trimName takes off what Windows would, too.
+func trimName(name string) string {
+	return strings.TrimLeftFunc(strings.TrimRightFunc(name, func(r rune) bool { return r == '.' || unicode.IsSpace(r) }), unicode.IsSpace)
 }

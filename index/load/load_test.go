@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,4 +138,43 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("got %q, want valid UTF-8", text)
 		}
 	})
+}
+
+// TestOpenNamed loads content that is no file of the user's: nothing of its
+// place gets into a document or an error.
+func TestOpenNamed(t *testing.T) {
+	open := func(text string) func() (io.ReadCloser, error) {
+		return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+	}
+	l, err := OpenNamed("rows.CSV", open("name,n\nfoo,1\nbar,2\n"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it may be loaded again
+		var got []string
+		for doc, err := range l.Load(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, doc.ID+" "+doc.URL)
+		}
+		if diff := cmp.Diff([]string{"rows.CSV#2 ", "rows.CSV#3 "}, got); diff != "" {
+			t.Errorf("ids and URLs (-want +got):\n%s", diff)
+		}
+	}
+	l, err = OpenNamed("a.md", open("  "), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc, err := range l.Load(t.Context()) {
+		if err == nil || err.Error() != "load a.md: no text" || doc.ID != "a.md" {
+			t.Errorf("got %+v, error %v, want one that there is no text", doc, err)
+		}
+	}
+	if _, err := OpenNamed("a.exe", open("x"), Options{}); err == nil || !strings.Contains(err.Error(), `no loader for ".exe"; supported: .html `) {
+		t.Errorf("got error %v, want one that lists what there is", err)
+	}
+	if _, err := OpenNamed("a.md", open("x"), Options{Classes: []string{"a"}, Select: "b"}); err == nil {
+		t.Error("got no error for classes with a selector")
+	}
 }
