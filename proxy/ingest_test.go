@@ -44,6 +44,8 @@ func TestForms(t *testing.T) {
 		{name: "fields before and behind", body: form("collection", " docs ", "file/a.md", "x", "class", "a, b,,", "file/b.TXT", "y"), asked: `ingest docs ["a" "b"] "" ["a.md" "b.TXT"] `},
 		{name: "selector", body: form("select", "main", "file/a.md", "x"), asked: `ingest default [] "main" ["a.md"] `},
 		{name: "folders in the name", body: form("file/../../etc/a.md", "x", `file/..\\..\\b.md`, "x"), asked: `ingest default [] "" ["a.md" "b.md"] `},
+		{name: "name in other letters", body: form("file/Größe 日本.md", "x"), asked: `ingest default [] "" ["Größe 日本.md"] `},
+		{name: "name as of RFC 5987", body: strings.Replace(form("file/a.md", "x"), `filename="a.md"`, `filename*=UTF-8''na%C3%AFve%2F..%2Fb.md`, 1), asked: `ingest default [] "" ["b.md"] `},
 		{name: "empty file", body: form("file/a.md", ""), asked: `ingest default [] "" ["a.md"] `},
 		{name: "page", body: `{"url":" https://e.example/a ","collection":"c","class":"a,b"}`, asked: `ingest c ["a" "b"] "" [] https://e.example/a`},
 
