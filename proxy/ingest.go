@@ -73,12 +73,15 @@ type IngestFailure struct {
 
 // ingest answers POST /v1/rag/documents.
 func (s *Server) ingest(c *gin.Context) error {
+	c.Request.Body = io.NopCloser(s.boundedBody(c))
 	if err := s.mayWrite(c); err != nil {
+		drainBody(c)
 		return err
 	}
 	in, remove, err := s.readIngest(c)
 	defer remove()
 	if err != nil {
+		drainBody(c)
 		return err
 	}
 	if in.Collection, _, err = s.documentScope(c, in.Collection); err != nil {
@@ -102,6 +105,15 @@ func (s *Server) ingest(c *gin.Context) error {
 	logIngested(c, in, done)
 	c.JSON(http.StatusOK, done)
 	return nil
+}
+
+// drainBody reads what a refused client still sends: browsers and others that do
+// not read before they have sent it all would see a broken connection in place
+// of the answer.
+func drainBody(c *gin.Context) {
+	if c.Request.Header.Get("Expect") == "" { // who asked first reads first
+		_, _ = io.Copy(io.Discard, c.Request.Body) // bounded, and nothing depends on it
+	}
 }
 
 func logIngested(c *gin.Context, in Ingest, done Ingested) {
@@ -209,7 +221,7 @@ func (s *Server) readIngest(c *gin.Context) (in Ingest, remove func(), err error
 
 // readPage reads {"url", "collection", "class", "select"}.
 func (s *Server) readPage(c *gin.Context) (Ingest, error) {
-	body, err := io.ReadAll(s.boundedBody(c))
+	body, err := io.ReadAll(c.Request.Body)
 	if err != nil {
 		return Ingest{}, bodyError(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -220,6 +221,36 @@ func postTo(ctx context.Context, srv *httptest.Server, body string) (answer stri
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return string(b), resp.StatusCode, err
+}
+
+// TestRefusalIsReadBehindALargeBody by clients that send all before they read.
+func TestRefusalIsReadBehindALargeBody(t *testing.T) {
+	s, _ := documentServer(t, func(o *Options) { o.MaxBodyBytes = 32 << 20 })
+	off, _ := documentServer(t, func(o *Options) { o.MaxBodyBytes, o.Writing = 32<<20, WriteNever })
+	large := strings.Repeat("x", 16<<20)
+	for _, test := range []struct {
+		server *Server
+		body   string
+		status int
+	}{{off, form("file/a.md", large), http.StatusForbidden}, {s, form("file/a.exe", large), http.StatusUnsupportedMediaType}, {s, form("file/", "x", "file/a.md", large), http.StatusBadRequest}} {
+		srv := httptest.NewServer(test.server)
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fmt.Fprintf(conn, "POST /v1/rag/documents HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: %d\r\n\r\n%s", len(test.body), test.body)
+		if err != nil {
+			t.Errorf("send: %v", err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != test.status {
+			t.Errorf("got %v, %v, want %d", resp, err, test.status)
+		} else {
+			resp.Body.Close()
+		}
+		conn.Close()
+		srv.Close()
+	}
 }
 
 // TestClientGoneEndsTheRun by its context, and the upload is removed.

@@ -27,8 +27,6 @@ const (
 // readUpload reads a form with files, each into a file of its own: no more of
 // them than a buffer is in memory. remove must be called, also after an error.
 func (s *Server) readUpload(c *gin.Context) (in Ingest, remove func(), err error) {
-	body := s.boundedBody(c)
-	c.Request.Body = io.NopCloser(body)
 	parts, err := c.Request.MultipartReader()
 	if err != nil {
 		return in, func() {}, badRequest("invalid_multipart", "", "the form cannot be read: "+err.Error())
@@ -51,7 +49,7 @@ func (s *Server) readUpload(c *gin.Context) (in Ingest, remove func(), err error
 			return in, remove, uploadError(c, err)
 		}
 	}
-	if _, err := io.Copy(io.Discard, body); err != nil { // net/http sees the client go only behind the body
+	if _, err := io.Copy(io.Discard, c.Request.Body); err != nil { // net/http sees the client go only behind the body
 		return in, remove, uploadError(c, err)
 	}
 	if len(in.Files) == 0 {

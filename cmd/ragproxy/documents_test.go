@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,9 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tidwall/gjson"
@@ -34,9 +32,13 @@ import (
 // lengths embeds a text by its length; documents, if not nil, is asked first.
 type lengths struct {
 	documents func(ctx context.Context) error
+	spaces    atomic.Int32 // how often its space was asked for
 }
 
-func (l *lengths) Space(context.Context) (string, error) { return "lengths@2", nil }
+func (l *lengths) Space(context.Context) (string, error) {
+	l.spaces.Add(1)
+	return "lengths@2", nil
+}
 
 func (l *lengths) EmbedQuery(_ context.Context, text string) ([]float32, error) {
 	return []float32{1, float32(len(text))}, nil
@@ -404,175 +406,5 @@ func TestFilteredKeyReads(t *testing.T) {
 	}
 	if got := a.ids("docs"); got != "b.md" {
 		t.Errorf("got %s in the key's own collection, want b.md", got)
-	}
-}
-
-// TestUploadsAtOnce wait for each other, and none is lost.
-func TestUploadsAtOnce(t *testing.T) {
-	a := startAPI(t, map[string]string{"limits.queue_timeout": "1m"}, &lengths{}, nil)
-	var wg sync.WaitGroup
-	var want []string
-	for i := range 8 {
-		name := fmt.Sprintf("f%d.md", i)
-		want = append(want, name)
-		wg.Go(func() {
-			kind, body := files(name, "fox "+name)
-			if status, answer, err := a.ask(t.Context(), http.MethodPost, "documents", kind, body, "Accept", "text/event-stream"); status != 200 || err != nil || !strings.HasSuffix(answer, "data: [DONE]\n\n") {
-				t.Errorf("%s: got %d %v %s", name, status, err, answer)
-			}
-			if status, answer, err := a.ask(t.Context(), http.MethodGet, "documents/"+name, "", nil); status != 200 || err != nil {
-				t.Errorf("%s: got %d %v %s at once after its upload", name, status, err, answer)
-			}
-		})
-	}
-	wg.Wait()
-	if got := a.ids("default"); got != strings.Join(want, " ") {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-// TestBusyCollection is refused while somebody else writes it, before the
-// answer begins.
-func TestBusyCollection(t *testing.T) {
-	a := startAPI(t, map[string]string{"limits.queue_timeout": "0s"}, &lengths{}, nil)
-	a.upload("a.md", "a")
-	other, err := a.idx.Build(t.Context(), index.BuildOptions{Collection: "default"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kind, body := files("b.md", "b")
-	for _, method := range []string{http.MethodPost, http.MethodDelete} {
-		path := map[string]string{http.MethodPost: "documents", http.MethodDelete: "documents/a.md"}[method]
-		status, answer, err := a.ask(t.Context(), method, path, kind, body, "Accept", "text/event-stream")
-		if status != http.StatusConflict || gjson.Get(answer, "error.code").String() != "index_busy" || err != nil {
-			t.Errorf("%s: got %d %s (%v), want 409 index_busy", method, status, answer, err)
-		}
-	}
-	if status, answer := a.do(http.MethodPost, "documents", kind, bytes.ReplaceAll(body, []byte("b.md"), []byte("c.md"))); status != http.StatusConflict {
-		t.Errorf("got %d %s, want 409", status, answer)
-	}
-	if err := other.Abort(); err != nil {
-		t.Fatal(err)
-	}
-	if r := a.upload("b.md", "b"); r.Get("added").Int() != 1 {
-		t.Errorf("got %s, want b.md added once the other run has ended", r.Raw)
-	}
-}
-
-// TestWaitingForAnotherRun: what is handed in meanwhile is indexed after it.
-func TestWaitingForAnotherRun(t *testing.T) {
-	a := startAPI(t, map[string]string{"limits.queue_timeout": "1m"}, &lengths{}, nil)
-	other, err := a.idx.Build(t.Context(), index.BuildOptions{Collection: "default"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := other.Add(t.Context(), "src", index.Document{ID: "other", Text: "text"}); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan gjson.Result)
-	go func() { done <- a.upload("b.md", "b") }()
-	if _, err := other.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if r := <-done; r.Get("added").Int() != 1 || r.Get("documents").Int() != 2 {
-		t.Errorf("got %s, want b.md beside the other run's document", r.Raw)
-	}
-}
-
-// TestCanceledUpload leaves the collection as it was, and free.
-func TestCanceledUpload(t *testing.T) {
-	e := &lengths{}
-	a := startAPI(t, nil, e, nil)
-	a.upload("a.md", "a")
-	ctx, cancel := context.WithCancel(t.Context())
-	e.documents = func(ctx context.Context) error {
-		cancel() // the client goes while it is embedded
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	kind, body := files("a.md", "another a", "b.md", "b")
-	if _, _, err := a.ask(ctx, http.MethodPost, "documents", kind, body, "Accept", "text/event-stream"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want the client's own end", err)
-	}
-	e.documents = nil
-	if got := a.ids("default"); got != "a.md" {
-		t.Errorf("got %s, want what was there", got)
-	}
-	if r := a.upload("c.md", "c"); r.Get("added").Int() != 1 || r.Get("documents").Int() != 2 {
-		t.Errorf("got %s, want the collection free for the next one", r.Raw)
-	}
-	if err := a.idx.Verify("default"); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestDeadEmbedder is told by a status before the first event, by an event
-// afterwards; deleting needs none.
-func TestDeadEmbedder(t *testing.T) {
-	e := &lengths{}
-	a := startAPI(t, nil, e, nil)
-	a.upload("a.md", "a")
-	e.documents = func(context.Context) error { return errors.New("refused by 10.0.0.1") }
-	kind, body := files("b.md", "b")
-	status, answer := a.do(http.MethodPost, "documents", kind, body)
-	if status != http.StatusBadGateway || gjson.Get(answer, "error.code").String() != "embedding_failed" || strings.Contains(answer, "10.0.0.1") {
-		t.Errorf("got %d %s, want 502 embedding_failed", status, answer)
-	}
-	status, answer, err := a.ask(t.Context(), http.MethodPost, "documents", kind, body, "Accept", "text/event-stream")
-	if status != http.StatusOK || err == nil || strings.Contains(answer, "[DONE]") || !strings.HasSuffix(answer, `"code":"embedding_failed"}}`+"\n\n") {
-		t.Errorf("got %d %s (%v), want an error event and a cut", status, answer, err)
-	}
-	if got := a.ids("default"); got != "a.md" {
-		t.Errorf("got %s, want what was there", got)
-	}
-	if status, _ := a.do(http.MethodDelete, "documents/a.md", "", nil); status != http.StatusOK {
-		t.Errorf("got %d, want a.md deleted all the same", status)
-	}
-}
-
-func TestReadOnlyDataDir(t *testing.T) {
-	if os.Getuid() <= 0 {
-		t.Skip("root writes everywhere, and Windows has no such folders")
-	}
-	a := startAPI(t, nil, &lengths{}, nil)
-	a.upload("a.md", "a")
-	folder := filepath.Join(a.dir, "collections", "default")
-	for _, path := range []string{filepath.Join(folder, "lock"), folder} {
-		if err := os.Chmod(path, 0o500); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.Chmod(path, 0o700) })
-	}
-	kind, body := files("b.md", "b")
-	if status, answer := a.do(http.MethodPost, "documents", kind, body); status != http.StatusServiceUnavailable || gjson.Get(answer, "error.code").String() != "index_read_only" {
-		t.Errorf("got %d %s, want 503 index_read_only", status, answer)
-	}
-	if got := a.ids("default"); got != "a.md" {
-		t.Errorf("got %s, want it read all the same", got)
-	}
-}
-
-func TestPatience(t *testing.T) {
-	tries := 0
-	busy := func() error { tries++; return fmt.Errorf("x: %w", index.ErrBusy) }
-	if err := patiently(t.Context(), 0, busy); !errors.Is(err, index.ErrBusy) || tries != 1 {
-		t.Errorf("got %v after %d tries, want the first one's error", err, tries)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := patiently(ctx, time.Hour, busy); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want the context's error", err)
-	}
-}
-
-func TestWhoMayWriteByConfiguration(t *testing.T) {
-	for flag, want := range map[string]proxy.Writing{"": proxy.WriteGuarded, "true": proxy.WriteOpen, "false": proxy.WriteNever} {
-		flags := map[string]string{}
-		if flag != "" {
-			flags["documents.write"] = flag
-		}
-		if got := writing(testConfig(t, flags)); got != want {
-			t.Errorf("documents.write %q: got %v, want %v", flag, got, want)
-		}
 	}
 }
