@@ -31,6 +31,7 @@ type Config struct {
 	Embedding Embedding `key:"embedding"`
 	Rewrite   Rewrite   `key:"rewrite"`
 	Index     Index     `key:"index"`
+	Documents Documents `key:"documents"`
 	Retrieval Retrieval `key:"retrieval"`
 	Rerank    Rerank    `key:"rerank"`
 	Degrade   Degrade   `key:"degrade"`
@@ -41,13 +42,11 @@ type Config struct {
 	// Aliases are further model names with settings of their own. Default none.
 	Aliases []Alias `key:"aliases"`
 	Auth    Auth    `key:"auth"`
-	// Documents says what clients may do to the indexes.
-	Documents Documents `key:"documents"`
-	Limits    Limits    `key:"limits"`
-	Server    Server    `key:"server"`
-	TLS       TLS       `key:"tls"`
-	CORS      CORS      `key:"cors"`
-	Load      Fetch     `key:"load"`
+	Limits  Limits  `key:"limits"`
+	Server  Server  `key:"server"`
+	TLS     TLS     `key:"tls"`
+	CORS    CORS    `key:"cors"`
+	Load    Fetch   `key:"load"`
 
 	file    string            // the file that was read, "" = none
 	sources map[string]string // where a key's value is from; absent = default
@@ -130,6 +129,15 @@ type Index struct {
 	// Vector is auto (exact below a size, hnsw above), exact or hnsw. Default
 	// auto.
 	Vector string `key:"vector"`
+}
+
+// Documents is what the API may do to the indexes.
+type Documents struct {
+	// Write lets clients index and delete documents: those with a key that
+	// `ragproxy keys add --write` made, and, where no key is needed, everybody
+	// on loopback. An address that other machines reach needs true said outright
+	// for that. false refuses it to all. Default true.
+	Write bool `key:"write"`
 }
 
 // Retrieval is the search of a request.
@@ -248,15 +256,6 @@ type Auth struct {
 	OpenToEveryone bool `key:"open_to_everyone"`
 }
 
-// Documents is what the API may do to the indexes.
-type Documents struct {
-	// Write lets clients index and delete documents: those with a key that
-	// `ragproxy keys add --write` made, and, where no key is needed, everybody
-	// on loopback. An address that other machines reach needs true said outright
-	// for that. false refuses it to all. Default true.
-	Write bool `key:"write"`
-}
-
 // Limits bound what clients may do. For numbers 0 = no bound.
 type Limits struct {
 	// MaxBodyBytes bounds a request's body: a number of bytes or 64MiB, 64MB.
@@ -358,6 +357,7 @@ func Default() *Config {
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
 		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
 		Index:     Index{Vector: "auto"},
+		Documents: Documents{Write: true},
 		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores", Deadline: 10 * time.Second},
 		Rerank:    Rerank{Depth: 30, Deadline: 2 * time.Second},
 		Degrade:   Degrade{Rewrite: Continue, Embed: Continue, Vector: Continue, BM25: Continue, Rerank: Continue, Index: Continue},
@@ -365,7 +365,6 @@ func Default() *Config {
 		Prompt:    Prompt{Placement: "system"},
 		Stream:    Stream{Dialect: "rag", KeepAlive: 15 * time.Second},
 		Guard:     Guard{Links: true},
-		Documents: Documents{Write: true},
 		Limits: Limits{
 			MaxBodyBytes: 64 * MiB, MaxHeaderBytes: 64 * KiB, MaxMessages: 10000, MaxParts: 10000, MaxDepth: 512, MaxTopK: maxTopK,
 			QueueTimeout: 10 * time.Second, HeaderTimeout: 10 * time.Second, BodyTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, WriteTimeout: time.Minute,

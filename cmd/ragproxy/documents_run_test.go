@@ -17,6 +17,7 @@ import (
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/proxy"
+	"github.com/ragproxy/ragproxy/proxy/access"
 )
 
 // TestUploadsAtOnce wait for each other, and none is lost.
@@ -203,5 +204,64 @@ func TestWhoMayWriteByConfiguration(t *testing.T) {
 		if got := writing(testConfig(t, flags)); got != want {
 			t.Errorf("documents.write %q: got %v, want %v", flag, got, want)
 		}
+	}
+}
+
+// TestFilteredKeyReads what its filter shows, as if there were nothing else.
+func TestFilteredKeyReads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	secrets := map[string]string{}
+	for _, k := range []access.Key{{Name: "guest", Filter: map[string]any{"public": true}}, {Name: "writer", Write: true}, {Name: "docs", Write: true, Collections: []string{"docs"}}} {
+		secret, err := access.NewFile(path).Add(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets[k.Name] = secret
+	}
+	store, err := access.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startAPI(t, nil, &lengths{}, func(o *proxy.Options) { o.Keys = store })
+	a.key = secrets["writer"]
+	var lines strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&lines, "{\"id\":\"d%02d\",\"text\":\"fox %d\",\"metadata\":{\"public\":%t}}\n", i, i, i%5 == 0)
+	}
+	a.upload("a.jsonl", lines.String())
+	a.key = secrets["guest"]
+	if got := a.ids("default&limit=3"); got != "d00 d05 d10" {
+		t.Errorf("got %s, want the first public ones", got)
+	}
+	if _, answer := a.get("documents?limit=4"); gjson.Get(answer, "has_more").Bool() {
+		t.Error("got has_more behind the last public document, which tells of the others")
+	}
+	for id, want := range map[string]int{"d05": 200, "d06": 404, "nope": 404} {
+		status, answer := a.get("documents/" + id)
+		if status != want {
+			t.Errorf("%s: got %d, want %d", id, status, want)
+		}
+		if strings.ReplaceAll(answer, id, "ID") != `{"error":{"message":"the collection \"default\" has no such document","type":"not_found_error","param":"id","code":"document_not_found"}}`+"\n" && want == 404 {
+			t.Errorf("%s: got %s, want the same words for what is hidden and what is not there", id, answer)
+		}
+	}
+	kind, body := files("b.md", "b", "=collection", "default")
+	for name, want := range map[string]string{"guest": "write_forbidden", "docs": "collection_forbidden"} {
+		a.key = secrets[name]
+		if status, answer := a.do(http.MethodPost, "documents", kind, body); status != 403 || gjson.Get(answer, "error.code").String() != want {
+			t.Errorf("%s: got %d %s, want %s", name, status, answer, want)
+		}
+		if status, answer := a.do(http.MethodDelete, "documents/d05?collection=default", "", nil); status != 403 || gjson.Get(answer, "error.code").String() != want {
+			t.Errorf("%s: got %d %s, want %s", name, status, answer, want)
+		}
+	}
+	a.key = secrets["docs"]
+	a.upload("b.md", "b")
+	if got := a.ids("docs"); got != "b.md" {
+		t.Errorf("got %s in the key's own collection, want b.md where it names none", got)
+	}
+	a.key = secrets["writer"]
+	if _, answer := a.get("documents?limit=1000"); gjson.Get(answer, "data.#").Int() != 20 {
+		t.Errorf("got %s, want all 20 documents as they were", answer)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,7 +25,6 @@ import (
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/proxy"
-	"github.com/ragproxy/ragproxy/proxy/access"
 )
 
 // lengths embeds a text by its length; documents, if not nil, is asked first.
@@ -353,58 +351,5 @@ func TestPages(t *testing.T) {
 	}
 	if r := page(a, `,"select":".nav"`); r.Get("added").Int() != 1 {
 		t.Errorf("got %s, want a page that was deleted fetched again", r.Raw)
-	}
-}
-
-// TestFilteredKeyReads what its filter shows, as if there were nothing else.
-func TestFilteredKeyReads(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.json")
-	secrets := map[string]string{}
-	for _, k := range []access.Key{{Name: "guest", Filter: map[string]any{"public": true}}, {Name: "writer", Write: true}, {Name: "docs", Write: true, Collections: []string{"docs"}}} {
-		secret, err := access.NewFile(path).Add(k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secrets[k.Name] = secret
-	}
-	store, err := access.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := startAPI(t, nil, &lengths{}, func(o *proxy.Options) { o.Keys = store })
-	a.key = secrets["writer"]
-	var lines strings.Builder
-	for i := range 20 {
-		fmt.Fprintf(&lines, "{\"id\":\"d%02d\",\"text\":\"fox %d\",\"metadata\":{\"public\":%t}}\n", i, i, i%5 == 0)
-	}
-	a.upload("a.jsonl", lines.String())
-	a.key = secrets["guest"]
-	if got := a.ids("default&limit=3"); got != "d00 d05 d10" {
-		t.Errorf("got %s, want the first public ones", got)
-	}
-	if _, answer := a.get("documents?limit=4"); gjson.Get(answer, "has_more").Bool() {
-		t.Error("got has_more behind the last public document, which tells of the others")
-	}
-	for id, want := range map[string]int{"d05": 200, "d06": 404, "nope": 404} {
-		status, answer := a.get("documents/" + id)
-		if status != want {
-			t.Errorf("%s: got %d, want %d", id, status, want)
-		}
-		if strings.ReplaceAll(answer, id, "ID") != `{"error":{"message":"the collection \"default\" has no such document","type":"not_found_error","param":"id","code":"document_not_found"}}`+"\n" && want == 404 {
-			t.Errorf("%s: got %s, want the same words for what is hidden and what is not there", id, answer)
-		}
-	}
-	kind, body := files("b.md", "b")
-	for name, want := range map[string]string{"guest": "write_forbidden", "docs": "collection_forbidden"} {
-		a.key = secrets[name]
-		if status, answer := a.do(http.MethodPost, "documents?", kind, body); name == "guest" && (status != 403 || gjson.Get(answer, "error.code").String() != want) {
-			t.Errorf("%s: got %d %s, want %s", name, status, answer, want)
-		}
-		if status, answer := a.do(http.MethodDelete, "documents/d05?collection=default", "", nil); status != 403 || gjson.Get(answer, "error.code").String() != want {
-			t.Errorf("%s: got %d %s, want %s", name, status, answer, want)
-		}
-	}
-	if got := a.ids("docs"); got != "b.md" {
-		t.Errorf("got %s in the key's own collection, want b.md", got)
 	}
 }

@@ -199,3 +199,37 @@ func TestBoth(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoMayWrite: a key has to say so, and see all of what it may change.
+func TestWhoMayWrite(t *testing.T) {
+	file := NewFile(filepath.Join(t.TempDir(), "keys.json"))
+	old, err := file.Add(Key{Name: "old"}) // as before there was the member
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := file.Add(Key{Name: "writer", Write: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Add(Key{Name: "both", Write: true, Filter: map[string]any{"public": true}}); err == nil {
+		t.Error("got no error for a key that writes with a filter")
+	}
+	raw, err := os.ReadFile(file.Path())
+	if err != nil || strings.Count(string(raw), `"write"`) != 1 {
+		t.Errorf("got %s (%v), want the member once", raw, err)
+	}
+	store, err := Open(file.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]bool{old: false, writer: true} {
+		client, err := store.Check(secret)
+		if err != nil || client.MayWrite() != want {
+			t.Errorf("%s: got %t, %v, want %t", client.ID(), client.MayWrite(), err, want)
+		}
+	}
+	var nobody *Client
+	if !nobody.MayWrite() {
+		t.Error("got false without keys: the address decides there")
+	}
+}
