@@ -154,7 +154,7 @@ func TestWhoseFaultARunsErrorIs(t *testing.T) {
 	if _, err := b.Commit(t.Context()); !errors.As(err, &dead) {
 		t.Errorf("got error %v of the commit, want that of before", err)
 	}
-	if err := index.CheckCollection("../x"); err == nil {
+	if err := index.CheckName("../x"); err == nil {
 		t.Error("got no error for a collection's name that is a path")
 	}
 }
