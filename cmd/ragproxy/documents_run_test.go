@@ -29,7 +29,7 @@ func TestUploadsAtOnce(t *testing.T) {
 		name := fmt.Sprintf("f%d.md", i)
 		want = append(want, name)
 		wg.Go(func() {
-			kind, body := files(name, "fox "+name)
+			kind, body := multipartOf(name, "fox "+name)
 			if status, answer, err := a.ask(t.Context(), http.MethodPost, "documents", kind, body, "Accept", "text/event-stream"); status != 200 || err != nil || !strings.HasSuffix(answer, "data: [DONE]\n\n") {
 				t.Errorf("%s: got %d %v %s", name, status, err, answer)
 			}
@@ -53,7 +53,7 @@ func TestBusyCollection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind, body := files("b.md", "b")
+	kind, body := multipartOf("b.md", "b")
 	for _, method := range []string{http.MethodPost, http.MethodDelete} {
 		path := map[string]string{http.MethodPost: "documents", http.MethodDelete: "documents/a.md"}[method]
 		status, answer, err := a.ask(t.Context(), method, path, kind, body, "Accept", "text/event-stream")
@@ -85,7 +85,7 @@ func TestWaitingForAnotherRun(t *testing.T) {
 	}
 	before, done := e.spaces.Load(), make(chan string, 1)
 	go func() {
-		kind, body := files("b.md", "b")
+		kind, body := multipartOf("b.md", "b")
 		_, answer, err := a.ask(t.Context(), http.MethodPost, "documents", kind, body)
 		if err != nil {
 			answer = err.Error()
@@ -120,7 +120,7 @@ func TestCanceledUpload(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	kind, body := files("a.md", "another a", "b.md", "b")
+	kind, body := multipartOf("a.md", "another a", "b.md", "b")
 	if _, _, err := a.ask(ctx, http.MethodPost, "documents", kind, body, "Accept", "text/event-stream"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the client's own end", err)
 	}
@@ -143,7 +143,7 @@ func TestDeadEmbedder(t *testing.T) {
 	a := startAPI(t, nil, e, nil)
 	a.upload("a.md", "a")
 	e.documents = func(context.Context) error { return errors.New("refused by 10.0.0.1") }
-	kind, body := files("b.md", "b")
+	kind, body := multipartOf("b.md", "b")
 	status, answer := a.do(http.MethodPost, "documents", kind, body)
 	if status != http.StatusBadGateway || gjson.Get(answer, "error.code").String() != "embedding_failed" || strings.Contains(answer, "10.0.0.1") {
 		t.Errorf("got %d %s, want 502 embedding_failed", status, answer)
@@ -173,7 +173,7 @@ func TestReadOnlyDataDir(t *testing.T) {
 		}
 		t.Cleanup(func() { os.Chmod(path, 0o700) })
 	}
-	kind, body := files("b.md", "b")
+	kind, body := multipartOf("b.md", "b")
 	if status, answer := a.do(http.MethodPost, "documents", kind, body); status != http.StatusServiceUnavailable || gjson.Get(answer, "error.code").String() != "index_read_only" {
 		t.Errorf("got %d %s, want 503 index_read_only", status, answer)
 	}
@@ -245,7 +245,7 @@ func TestFilteredKeyReads(t *testing.T) {
 			t.Errorf("%s: got %s, want the same words for what is hidden and what is not there", id, answer)
 		}
 	}
-	kind, body := files("b.md", "b", "=collection", "default")
+	kind, body := multipartOf("b.md", "b", "=collection", "default")
 	for name, want := range map[string]string{"guest": "write_forbidden", "docs": "collection_forbidden"} {
 		a.key = secrets[name]
 		if status, answer := a.do(http.MethodPost, "documents", kind, body); status != 403 || gjson.Get(answer, "error.code").String() != want {

@@ -132,7 +132,7 @@ func (a *api) do(method, path, kind string, body []byte) (int, string) {
 	return status, answer
 }
 
-func files(named ...string) (kind string, body []byte) {
+func multipartOf(named ...string) (kind string, body []byte) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for i := 0; i < len(named); i += 2 {
@@ -150,7 +150,7 @@ func files(named ...string) (kind string, body []byte) {
 // upload indexes files and gives the result, without the time-dependent parts.
 func (a *api) upload(named ...string) gjson.Result {
 	a.t.Helper()
-	kind, body := files(named...)
+	kind, body := multipartOf(named...)
 	status, answer := a.do(http.MethodPost, "documents", kind, body)
 	if status != http.StatusOK {
 		a.t.Fatalf("upload: got %d %s", status, answer)
