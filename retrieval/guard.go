@@ -42,21 +42,25 @@ type FlaggedLink struct {
 }
 
 const (
-	maxFlagged = 20   // links of an answer
-	maxURL     = 1024 // bytes
+	maxFlagged = 20     // links of an answer
+	maxURL     = 1024   // bytes
+	maxSaid    = 10_000 // links of the client's that are looked at
 )
 
-// NewLinkGuard reads the links in said, what the client wrote. It returns nil
+// NewLinkGuard reads the links (the first 10,000) in said, what the client wrote. It returns nil
 // where there are no sources. It keeps sources and no text of said's.
 func NewLinkGuard(sources []Source, said iter.Seq[string]) *LinkGuard {
 	if len(sources) == 0 {
 		return nil
 	}
 	g := &LinkGuard{sources: sources, said: map[string]bool{}, trusted: map[string]bool{}}
-	own := func(l link) {
+	left := maxSaid
+	own := func(l link) bool {
 		if key := linkKey(l.plain); !g.said[key] {
 			g.said[strings.Clone(key)], g.trusted[strings.Clone(l.host)] = true, true
 		}
+		left--
+		return left > 0
 	}
 	for _, s := range sources {
 		if u := s.Chunk.URL; strings.Contains(u, "://") {
@@ -64,7 +68,9 @@ func NewLinkGuard(sources []Source, said iter.Seq[string]) *LinkGuard {
 		}
 	}
 	for text := range said {
-		eachLink(text, true, own)
+		if left > 0 {
+			eachLink(text, true, own)
+		}
 	}
 	return g
 }
@@ -78,21 +84,22 @@ func (g *LinkGuard) Flag(answer string) []FlaggedLink {
 	var flagged []FlaggedLink
 	seen := map[string]int{} // to its place in flagged
 	images := sync.OnceValue(func() map[string]bool { return imageRefs(answer) })
-	eachLink(answer, false, func(l link) {
+	eachLink(answer, false, func(l link) bool {
 		g.readPassages()
 		key := linkKey(l.plain)
 		if i, ok := seen[key]; ok {
 			flagged[i].Image = flagged[i].Image || fetched(answer, l, images)
-			return
+			return true
 		}
 		if len(flagged) == maxFlagged || g.said[key] || len(g.named(l.host)) == 0 {
-			return
+			return true
 		}
 		image := fetched(answer, l, images)
 		if from := g.from(l.host, key, image); len(from) > 0 {
 			seen[key] = len(flagged)
 			flagged = append(flagged, FlaggedLink{strings.ToValidUTF8(l.raw[:min(len(l.raw), maxURL)], ""), image, from})
 		}
+		return true
 	})
 	return flagged
 }
@@ -141,9 +148,10 @@ func (g *LinkGuard) readPassages() {
 		}
 		for _, text := range []string{visible(s.Chunk.Title), visible(s.Chunk.Text)} {
 			eachDomain(text, host)
-			eachLink(text, true, func(l link) {
+			eachLink(text, true, func(l link) bool {
 				host(l.host)
 				g.links[l.host] = append(g.links[l.host], namedLink{linkKey(l.plain), s.N})
+				return true
 			})
 		}
 	}

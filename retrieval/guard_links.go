@@ -19,13 +19,13 @@ type link struct {
 	at    int    // where raw begins
 }
 
-// eachLink calls found with each link of text. bare takes example.org/page for
-// a link, too. It takes linear time.
-func eachLink(text string, bare bool, found func(link)) {
+// eachLink calls found with each link of text until it returns false. bare takes
+// example.org/page for a link, too. It takes linear time.
+func eachLink(text string, bare bool, found func(link) bool) {
 	r := run{text: text}
-	for r.next() {
+	for more := true; more && r.next(); {
 		if r.telling || r.dotted {
-			r.links(bare, found)
+			more = r.links(bare, found)
 		}
 	}
 }
@@ -118,12 +118,12 @@ func (r *run) target() bool {
 	return strings.HasSuffix(before, "](") || strings.HasSuffix(before, "]:")
 }
 
-// links finds the links in a run. There may be several, with punctuation of
-// other scripts between them.
-func (r *run) links(bare bool, found func(link)) {
+// links finds the links in a run and says whether to go on. There may be several,
+// with punctuation of other scripts between them.
+func (r *run) links(bare bool, found func(link) bool) (more bool) {
 	s := r.text[r.from:r.to]
 	if !bare && !strings.ContainsAny(s, ":&\\") && !strings.Contains(s, "//") && !hasWWW(s) {
-		return
+		return true
 	}
 	plain, target := unescape(s), r.target()
 	for plain != "" {
@@ -145,8 +145,11 @@ func (r *run) links(bare bool, found func(link)) {
 		if !strings.Contains(s, l) {
 			raw = s // which part of it cannot be told
 		}
-		found(link{raw, l, host, r.from + max(0, strings.Index(s, raw))})
+		if !found(link{raw, l, host, r.from + max(0, strings.Index(s, raw))}) {
+			return false
+		}
 	}
+	return true
 }
 
 // sentence is s up to where a bare link ends in other scripts.

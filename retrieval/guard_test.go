@@ -1,6 +1,7 @@
 package retrieval
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -139,6 +140,17 @@ func TestLinkGuardIsBounded(t *testing.T) {
 	}
 	if got := len(g.Flag(answer.String())); got != maxFlagged {
 		t.Errorf("got %d links, want %d", got, maxFlagged)
+	}
+}
+
+// TestLinkGuardRemembersLittle: a request may hold very many names.
+func TestLinkGuardRemembersLittle(t *testing.T) {
+	said := func(yield func(string) bool) {
+		for i := 0; i < 100_000 && yield(fmt.Sprintf("a%d.example b%d.example", i, i)); i++ {
+		}
+	}
+	if g := NewLinkGuard(evil(), said); len(g.said) > maxSaid || len(g.trusted) > maxSaid {
+		t.Errorf("got %d links, want at most %d", len(g.said), maxSaid)
 	}
 }
 
