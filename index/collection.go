@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"time"
 )
 
 // Options say where an index lives and what it works with.
@@ -38,6 +39,8 @@ type Options struct {
 type Index struct {
 	opts Options
 
+	began time.Time
+
 	mu   sync.Mutex
 	open map[string]*opened // by collection
 }
@@ -54,7 +57,7 @@ func Open(opts Options) *Index {
 	if opts.FS == nil {
 		opts.FS = osFS{}
 	}
-	return &Index{opts: opts, open: map[string]*opened{}}
+	return &Index{opts: opts, began: time.Now(), open: map[string]*opened{}}
 }
 
 // Close lets go of all opened generations. Searches that still run finish on

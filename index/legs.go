@@ -9,6 +9,7 @@ import (
 type legAnswer struct {
 	Leg
 	vector []float32 // of the query
+	embed  Embed
 }
 
 // grace is how long a leg that ends with its context has for its own words.

@@ -86,7 +86,7 @@ func (x *Index) reopen(collection string, home folder, o *opened, old *snapshot)
 	op := o.opening
 	op.s, op.err = x.openSafely(collection, home, op.now, old)
 	if op.s != nil {
-		op.s.current = op.now
+		op.s.current, op.s.since = op.now, time.Now()
 	}
 	x.mu.Lock()
 	o.opening = nil

@@ -25,9 +25,17 @@ type Query struct {
 type Legs struct {
 	Vector  Leg
 	Keyword Leg
+	Embed   Embed
 	// Generation is the one that both legs searched: a document of another
 	// search's may have been replaced or deleted in this one. 0 is unknown.
 	Generation int
+}
+
+// Embed is the embedding of the query, a part of the vector leg. An engine that
+// embeds by itself leaves it zero.
+type Embed struct {
+	Took time.Duration // 0 if nothing was embedded
+	Err  error         // then Vector.Err wraps it
 }
 
 // Leg is one leg's answer: its hits, best first, or its error. A leg that the
@@ -80,7 +88,7 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 	vector, keyword := func() (a legAnswer) { return a }, func() (a legAnswer) { return a }
 	if !q.SkipVector {
 		vector = s.start(ctx, allow, func(a *legAnswer) (found []Match, err error) {
-			found, a.vector, err = x.searchVector(ctx, s, q, allow)
+			found, a.vector, err = x.searchVector(ctx, s, q, allow, &a.embed)
 			return found, err
 		})
 	}
@@ -91,7 +99,7 @@ func (x *Index) Search(ctx context.Context, q Query) (Legs, error) {
 		})
 	}
 	v, k := vector(), keyword()
-	legs := Legs{Vector: v.Leg, Keyword: k.Leg, Generation: s.gen.manifest.Generation}
+	legs := Legs{Vector: v.Leg, Keyword: k.Leg, Embed: v.embed, Generation: s.gen.manifest.Generation}
 	if v.vector != nil {
 		s.scaleVectors(v.vector, &legs)
 	}
@@ -130,7 +138,7 @@ func searchKeyword(ctx context.Context, s *snapshot, q Query, allow bits) ([]Mat
 }
 
 // searchVector returns the matches and the query's vector.
-func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow bits) ([]Match, []float32, error) {
+func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow bits, embed *Embed) ([]Match, []float32, error) {
 	if s.vectorErr != nil {
 		return nil, nil, s.vectorErr
 	}
@@ -139,7 +147,9 @@ func (x *Index) searchVector(ctx context.Context, s *snapshot, q Query, allow bi
 	}
 	// The query first: it fails fast where the embedder is dead, and tells its
 	// dimensions, which Space may have to ask for.
+	begin := time.Now()
 	v, err := x.opts.Embedder.EmbedQuery(ctx, q.Text)
+	*embed = Embed{time.Since(begin), err}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrEmbed, err)
 	}

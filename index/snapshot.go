@@ -9,13 +9,15 @@ import (
 	"slices"
 	"sort"
 	"sync/atomic"
+	"time"
 )
 
 // snapshot is one opened generation. Those who search it hold a reference;
 // the last one to let go closes it, so a generation that was replaced stays
 // whole for the searches that began on it.
 type snapshot struct {
-	current pointer // what was published when it was opened
+	current pointer   // what was published when it was opened
+	since   time.Time // when it was
 	gen     *generation
 	segs    []*openedSegment
 	base    []int // the first row of each segment

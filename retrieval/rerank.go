@@ -34,7 +34,9 @@ func (r *Retriever) rerank(ctx context.Context, query string, out *Found) {
 	if r.opts.Rerank.Reranker == nil || len(head) < 2 || strings.TrimSpace(query) == "" {
 		return
 	}
+	begin := time.Now()
 	scores, err := r.judge(ctx, query, head)
+	out.Stages = append(out.Stages, Stage{StageRerank, begin, time.Since(begin), err})
 	if err != nil {
 		out.Failed = append(out.Failed, RetrievalFailed{Leg: StageRerank, Err: err})
 		return
@@ -48,6 +50,7 @@ func (r *Retriever) rerank(ctx context.Context, query string, out *Found) {
 	for place, i := range order {
 		head[place] = fused[i]
 	}
+	out.explain.order(head)
 }
 
 var errRerankLate = errors.New("the re-ranker is late")

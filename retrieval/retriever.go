@@ -88,7 +88,8 @@ type Request struct {
 	Filters    map[string]any
 	// Tokens is what the request takes without the passages, the answer's
 	// share included; only looked at where MaxContextTokens is set.
-	Tokens int
+	Tokens  int
+	Explain bool // fill Result.Explanation
 }
 
 // Result is what was found for a request.
@@ -102,6 +103,9 @@ type Result struct {
 	Usage    *Usage   // of the rewrite; nil if none ran or none was reported
 	Took     time.Duration
 	Guard    *LinkGuard // for the answer's links; nil looks at none
+	Stages   []Stage    // how long each took, in the order in which they ended
+	// Explanation is the fused list, best first; nil unless asked for.
+	Explanation []ExplainedHit
 }
 
 // Retrieve answers a request. on is called with each event, in order, in this
@@ -144,6 +148,7 @@ func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (
 func (r *Retriever) searchRequest(req Request, query string) SearchRequest {
 	return SearchRequest{
 		Query: query, Collection: cmp.Or(req.Collection, r.opts.Collection), TopK: cmp.Or(req.TopK, r.opts.TopK), Filters: req.Filters,
+		explain: req.Explain,
 	}
 }
 
@@ -159,11 +164,17 @@ func (r *Retriever) search(ctx context.Context, req Request, res *Result, own *a
 		on(f)
 		res.Degraded, res.Causes = append(res.Degraded, f.Leg), append(res.Causes, f.Err)
 	}
+	res.Stages = append(res.Stages, found.Stages...)
 	if err != nil {
 		return err
 	}
+	fitting := time.Now()
 	if res.Sources, res.Prompt, err = r.fit(res.Query, found.Sources, req.Tokens); err != nil {
 		return err
+	}
+	res.ran(StageBudget, fitting, nil)
+	if req.Explain {
+		res.Explanation = r.explain(found.explain, list, found.Sources, res.Sources)
 	}
 	on(RetrievalDone{Query: res.Query, Took: time.Since(begin), Degraded: res.Degraded, Sources: res.Sources})
 	return nil
@@ -208,6 +219,7 @@ func (r *Retriever) rankAll(ctx context.Context, search SearchRequest, res *Resu
 		// What another generation had may be replaced or deleted in this one.
 		if more, err := a.wait(ctx); err == nil && more.generation == list.generation {
 			lists = append(lists, weighted{more.hits, a.weight})
+			list.legs = append(list.legs, more.legs...)
 		}
 	}
 	list.hits = merge(lists)

@@ -91,10 +91,12 @@ func (r *Retriever) rewrite(ctx context.Context, req Request, res *Result, on fu
 	if err != nil {
 		failure := rewriteError(ctx, err)
 		res.Degraded, res.Causes = append(res.Degraded, StageRewrite), append(res.Causes, failure)
+		res.ran(StageRewrite, begin, failure)
 		on(RewriteFailed{Err: failure, Query: req.Turn})
 		return failure
 	}
 	res.Query = query
+	res.ran(StageRewrite, begin, nil)
 	on(RewriteDone{Query: query, Original: req.Turn, Model: done.Model, Took: time.Since(begin)})
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -15,6 +16,8 @@ type SearchRequest struct {
 	Collection string
 	TopK       int
 	Filters    map[string]any
+
+	explain bool
 }
 
 // Found is the answer to a SearchRequest: the best chunks, and the legs that
@@ -22,6 +25,9 @@ type SearchRequest struct {
 type Found struct {
 	Sources []Source
 	Failed  []RetrievalFailed
+	Stages  []Stage // how long each took
+
+	explain *explainer
 }
 
 // Search asks both legs, fuses them, has the best re-ranked and keeps TopK. The
@@ -40,6 +46,8 @@ type ranking struct {
 	hits       []fused
 	failed     []RetrievalFailed
 	generation int // of the collection; 0 is unknown
+	stages     []Stage
+	legs       []index.Legs // of each search that is in hits; only to explain
 }
 
 func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error) {
@@ -50,10 +58,11 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 		defer cancel()
 	}
 	depth := max(r.opts.Depth, req.TopK)
-	legs, err := r.opts.Searcher.Search(limited, index.Query{
+	begin, query := time.Now(), index.Query{
 		Text: req.Query, Collection: req.Collection, Depth: depth, Filters: req.Filters,
 		SkipVector: r.opts.VectorWeight == 0, SkipKeyword: r.opts.VectorWeight == 1,
-	})
+	}
+	legs, err := r.opts.Searcher.Search(limited, query)
 	if err != nil {
 		return ranking{}, fmt.Errorf("search: %w", err)
 	}
@@ -62,16 +71,23 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	}
 	checkLeg(&legs.Vector)
 	checkLeg(&legs.Keyword)
-	return ranking{r.fuse(legs, depth), r.failures(legs), legs.Generation}, nil
+	out := ranking{hits: r.fuse(legs, depth), failed: r.failures(legs), generation: legs.Generation, stages: legStages(begin, legs, query)}
+	if req.explain {
+		out.legs = []index.Legs{legs}
+	}
+	return out, nil
 }
 
 // keep numbers the best hits of a list as sources, after they were ranked again
 // where there is a re-ranker. The error is the context's, or a *StageFailed
 // beside what failed.
 func (r *Retriever) keep(ctx context.Context, list ranking, req SearchRequest) (Found, error) {
-	out := Found{Failed: list.failed}
+	out := Found{Failed: list.failed, Stages: list.stages}
 	if err := r.opts.Policies.refuse(out.Failed); err != nil {
 		return out, err
+	}
+	if req.explain {
+		out.explain = &explainer{topK: req.TopK, cut: map[string]string{}}
 	}
 	most := req.TopK
 	if most > 0 && r.opts.Rerank.Reranker != nil {
@@ -107,10 +123,12 @@ func (r *Retriever) read(out *Found, hits []fused, collection string, most int) 
 		hit := *f.hit // a copy: the legs' answers are not kept for it
 		if err := hit.Load(); err != nil {
 			out.lost(f, err)
+			out.explain.drop(hit.Chunk.ID, CutUnreadable)
 			continue
 		}
 		words := strings.Join(strings.Fields(hit.Chunk.Text), " ")
 		if told[words] {
+			out.explain.drop(hit.Chunk.ID, CutDuplicate)
 			continue
 		}
 		told[words] = true
