@@ -13,7 +13,7 @@ import (
 	"github.com/ragproxy/ragproxy/internal/breaker"
 )
 
-const followUp = `{"model":"m","stream":true,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"q"}]}`
+const followUpBody = `{"model":"m","stream":true,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"q"}]}`
 
 // rewriterTest is a proxy whose rewriter answers as answer says.
 type rewriterTest struct {
@@ -40,7 +40,7 @@ func startRewriter(t *testing.T, answer http.HandlerFunc) *rewriterTest {
 
 // ask asks a follow-up with a key, and returns the events.
 func (r *rewriterTest) ask(t *testing.T, ctx context.Context, key string) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://proxy/v1/chat/completions", strings.NewReader(followUp))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://proxy/v1/chat/completions", strings.NewReader(followUpBody))
 	if err != nil {
 		t.Fatal(err)
 	}

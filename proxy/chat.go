@@ -30,6 +30,7 @@ func (s *Server) chat(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	s.chatAsked(c, req)
 	if err := s.takeTokens(c, req); err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (s *Server) chat(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := now.retriever.Retrieve(c.Request.Context(), question, x.note)
+	result, err := s.retrieve(c, now.retriever, question, x.note)
 	if err != nil {
 		return x.fail(stageFailed(c, unknownCollection(err, "rag.collection", opts.collection)))
 	}
@@ -131,7 +132,7 @@ func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result, found int) 
 		attrs = append(attrs, slog.Int("sources_left_out", left)) // the model's context had no room
 	}
 	if len(res.Causes) > 0 {
-		attrs = append(attrs, slog.String("cause", errors.Join(res.Causes...).Error()))
+		attrs = append(attrs, slog.String("cause", loggable(errors.Join(res.Causes...))))
 	}
 	c.Set(logKey, attrs)
 }
@@ -139,13 +140,13 @@ func (s *Server) logRetrieval(c *gin.Context, res *retrieval.Result, found int) 
 // relayUntouched is the whole of a request without retrieval: its bytes less
 // the member "rag", and upstream's bytes back.
 func (s *Server) relayUntouched(c *gin.Context, req *chatRequest) error {
-	resp, err := s.upstream.chat(c.Request.Context(), c.Request.Header, req.strip(s.opts.Model))
+	resp, err := s.askUpstream(c.Request.Context(), notesOf(c), c.Request.Header, req.strip(s.opts.Model))
 	if err != nil {
 		return upstreamFailure(c.Request.Context(), err)
 	}
 	countUsage(c, resp)
 	defer resp.Body.Close()
-	x := &exchange{server: s, w: c.Writer, out: sse.NewWriter(c.Writer, 0, &s.buffers), plain: true}
+	x := &exchange{server: s, notes: notesOf(c), w: c.Writer, out: sse.NewWriter(c.Writer, 0, &s.buffers), plain: true}
 	x.encoder = x.newPlain()
 	defer x.out.Close()
 	return x.relay(resp, nil)
@@ -168,7 +169,7 @@ func (s *Server) newExchange(c *gin.Context, req *chatRequest, opts ragOptions) 
 	switches := dialect.Switches{Markdown: *opts.markdown, Reasoning: *opts.reasoning}
 	d, _ := dialect.Lookup(opts.dialect) // checked where it was read
 	x := &exchange{
-		server: s, w: c.Writer, dialect: d.With(switches), selection: selection,
+		server: s, notes: notesOf(c), w: c.Writer, dialect: d.With(switches), selection: selection,
 		plain: d.Name == "plain" && switches == (dialect.Switches{}),
 		live:  req.stream && (selection.Live() || switches.Reasoning || opts.live != nil && *opts.live),
 	}

@@ -66,7 +66,7 @@ func (v *visit) charge(n int, told bool) {
 
 // guard lets in who may come in, and counts who is.
 func (s *Server) guard(c *gin.Context) {
-	if isHealth(c.Request.URL.Path) {
+	if isHealth(c.Request.URL.Path) || c.FullPath() == metricsPath {
 		return
 	}
 	if !s.running.begin() {

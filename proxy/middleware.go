@@ -79,32 +79,29 @@ func (s *Server) requestID(c *gin.Context) {
 }
 
 // logLine writes the one Info line of a request: never its text, never a key.
-func (s *Server) logLine(c *gin.Context) {
-	begin := time.Now()
-	defer func() {
-		level := slog.LevelInfo
-		if p := c.Request.URL.Path; p == "/livez" || p == "/healthz" || p == "/readyz" {
-			level = slog.LevelDebug
-		}
-		attrs := []slog.Attr{
-			slog.String("request_id", c.Writer.Header().Get(requestIDHeader)),
-			slog.String("method", c.Request.Method),
-			slog.String("path", c.Request.URL.Path),
-			slog.Int("status", c.Writer.Status()),
-			slog.Int64("ms", time.Since(begin).Milliseconds()),
-		}
-		if id := clientOf(c).ID(); id != "" {
-			attrs = append(attrs, slog.String("key", id))
-		}
-		if extra, ok := c.Get(logKey); ok {
-			attrs = append(attrs, extra.([]slog.Attr)...)
-		}
-		if err := c.Errors.Last(); err != nil {
-			attrs = append(attrs, slog.String("error", err.Err.Error()))
-		}
-		s.opts.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
-	}()
-	c.Next()
+func (s *Server) logLine(c *gin.Context, n *notes, quiet bool) {
+	level := slog.LevelInfo
+	if quiet {
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", n.id),
+		slog.String("method", c.Request.Method),
+		slog.String("path", c.Request.URL.Path),
+		slog.Int("status", c.Writer.Status()),
+		slog.Int64("ms", time.Since(n.begin).Milliseconds()),
+	}
+	if id := clientOf(c).ID(); id != "" {
+		attrs = append(attrs, slog.String("key", id))
+	}
+	attrs = append(attrs, n.attrs()...)
+	if extra, ok := c.Get(logKey); ok {
+		attrs = append(attrs, extra.([]slog.Attr)...)
+	}
+	if err := c.Errors.Last(); err != nil {
+		attrs = append(attrs, slog.String("error", loggable(err.Err)))
+	}
+	s.opts.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
 }
 
 // logKey holds what a handler adds to the log line, as []slog.Attr.

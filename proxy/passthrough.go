@@ -44,6 +44,7 @@ func (s *Server) passOn(c *gin.Context) error {
 		Transport: s.client.Transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			s.redirect(r, target)
+			propagate(r.Out.Context(), r.Out.Header)
 			if _, counted := visitOf(c).countsTokens(); counted {
 				r.Out.Header.Del("Accept-Encoding") // the usage is read
 			}

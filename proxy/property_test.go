@@ -153,7 +153,7 @@ func TestPlainBytesInAnySplit(t *testing.T) {
 		stream := generateStream(r)
 		rec := httptest.NewRecorder()
 		c, _ := gin.CreateTestContext(rec)
-		x := &exchange{server: &server, w: c.Writer, out: sse.NewWriter(c.Writer, 0, nil), plain: true}
+		x := &exchange{server: &server, notes: newNotes(), w: c.Writer, out: sse.NewWriter(c.Writer, 0, nil), plain: true}
 		x.encoder = x.newPlain()
 		resp := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(&splitReader{r, []byte(stream)})}
 		err := x.relay(resp, nil)

@@ -26,6 +26,7 @@ import (
 // live exchange sends its own headers with the first event instead.
 type exchange struct {
 	server    *Server
+	notes     *notes
 	w         gin.ResponseWriter
 	out       *sse.Writer
 	dialect   dialect.Dialect
@@ -115,6 +116,7 @@ func (x *exchange) relayStream(resp *http.Response) error {
 		if err != nil {
 			return x.end(ended, err)
 		}
+		x.notes.line(line)
 		ended = ended || endsStream(line)
 		if sse.Terminated(line) || whole(line) {
 			x.encoder.Upstream(line)

@@ -68,7 +68,7 @@ func (s *Server) search(c *gin.Context) error {
 	if req.Collection == "" {
 		req.Collection = s.opts.Collection
 	}
-	found, err := now.retriever.Search(c.Request.Context(), req)
+	found, err := s.find(c, now.retriever, req)
 	if err != nil {
 		return stageFailed(c, unknownCollection(err, "collection", req.Collection))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/internal/breaker"
@@ -58,6 +59,7 @@ type Options struct {
 	MaxBodyBytes int64
 
 	Aliases []Alias // further model names, listed by /v1/models
+	Observe Observe
 
 	Web            Web
 	Timeouts       Timeouts
@@ -80,6 +82,10 @@ type Server struct {
 	settings atomic.Pointer[settings]
 	running  running
 	stopping atomic.Bool
+
+	metrics   *metrics
+	tracer    trace.Tracer // nil makes no spans
+	explained *explained
 }
 
 // New makes a server.
@@ -97,6 +103,10 @@ func New(opts Options) *Server {
 	if opts.Rewrite != (Upstream{}) {
 		s.rewrite = newUpstream(opts.Rewrite, s.client)
 	}
+	s.metrics, s.explained = newMetrics(opts.Observe, opts.Version, opts.Logger), newExplained(opts.Observe.Explain)
+	if opts.Observe.Traces != nil {
+		s.tracer = opts.Observe.Traces.Tracer(scope, trace.WithInstrumentationVersion(opts.Version))
+	}
 	s.engine = s.routes()
 	return s
 }
@@ -106,7 +116,7 @@ func (s *Server) routes() *gin.Engine {
 	e := gin.New()
 	e.RedirectTrailingSlash = false // it would answer a POST with a 307
 	e.HandleMethodNotAllowed = false
-	e.Use(s.recoverer, s.requestID, s.logLine, s.guard)
+	e.Use(s.recoverer, s.requestID, s.observe, s.guard)
 	e.GET("/", s.root)
 	e.GET("/livez", s.live)
 	e.GET("/healthz", s.live)
@@ -119,6 +129,10 @@ func (s *Server) routes() *gin.Engine {
 		e.GET("/v1/rag/documents/*id", s.handle(s.document))
 		e.DELETE("/v1/rag/documents/*id", s.handle(s.deleteDocument))
 		e.POST("/v1/rag/documents", s.handle(s.ingest))
+	}
+	e.GET("/v1/rag/requests/:id", s.handle(s.explain))
+	if s.metrics != nil && s.opts.Observe.MetricsHere {
+		e.GET(metricsPath, s.metricsHere(s.Metrics()))
 	}
 	if len(s.opts.Aliases) > 0 {
 		e.GET("/v1/models", s.handle(s.models))

@@ -19,7 +19,7 @@ import (
 func (x *exchange) ask(client *http.Request, req *chatRequest, result *retrieval.Result, placement string, r *retrieval.Retriever) (*http.Response, error) {
 	header := client.Header
 	for again := false; ; again = true {
-		resp, err := x.server.upstream.chat(client.Context(), header, req.inject(result.Prompt, x.server.opts.Model, placement))
+		resp, err := x.server.askUpstream(client.Context(), x.notes, header, req.inject(result.Prompt, x.server.opts.Model, placement))
 		if err != nil || len(result.Sources) == 0 || !promptTooLong(resp) {
 			return resp, err
 		}

@@ -63,6 +63,7 @@ func (u *upstream) get(ctx context.Context, client http.Header, path string) (*h
 }
 
 func (u *upstream) do(ctx context.Context, method, path string, header http.Header, opts ...option.RequestOption) (*http.Response, error) {
+	propagate(ctx, header)
 	var resp *http.Response
 	err := u.client.Execute(ctx, method, path, nil, &resp, append(opts,
 		option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {

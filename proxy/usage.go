@@ -48,20 +48,32 @@ func chargeRetrieval(c *gin.Context, res *retrieval.Result) {
 	}
 }
 
-// countUsage charges what an answer turns out to have taken, when it is read.
+// countUsage charges and notes what an answer turns out to have taken, when it
+// is read. The notes see the lines of a chat completion's stream themselves.
 func countUsage(c *gin.Context, resp *http.Response) {
-	v := visitOf(c)
-	if _, counted := v.countsTokens(); !counted || resp.StatusCode != http.StatusOK {
+	v, n := visitOf(c), notesOf(c)
+	stream := isEventStream(resp.Header)
+	if !n.wanted || n.chat && stream {
+		n = nil
+	}
+	if _, counted := v.countsTokens(); !counted {
+		v = nil
+	}
+	if v == nil && n == nil || resp.StatusCode != http.StatusOK {
 		return
 	}
-	resp.Body = &usageBody{ReadCloser: resp.Body, visit: v, stream: isEventStream(resp.Header)}
+	resp.Body = &usageBody{ReadCloser: resp.Body, visit: v, notes: n, stream: stream}
 }
+
+// usage is what an upstream says that a request and its answer took, in tokens.
+type usage struct{ input, output, total int }
 
 // usageBody keeps the end of an answer, where the usage stands, streamed or
 // not; it looks at nothing else.
 type usageBody struct {
 	io.ReadCloser
-	visit  *visit
+	visit  *visit // nil where nobody is charged
+	notes  *notes // nil where nothing is noted
 	stream bool
 	size   int
 	lines  int
@@ -98,47 +110,60 @@ func (u *usageBody) keep(p []byte) {
 
 // Close charges once.
 func (u *usageBody) Close() error {
+	told := u.told()
 	if u.visit != nil {
-		u.visit.charge(u.total())
+		switch {
+		case told.total > 0:
+			u.visit.charge(told.total, true)
+		case u.stream:
+			u.visit.charge(u.lines/2, false) // a guess: a token for each event
+		default:
+			u.visit.charge(u.size/bytesPerToken, false)
+		}
 		u.visit = nil
+	}
+	if u.notes != nil {
+		u.notes.ended(told, u.tail, u.size)
+		u.notes = nil
 	}
 	return u.ReadCloser.Close()
 }
 
-// total is what the upstream says that request and answer took, else a guess
-// at the answer: a token for each event of a stream.
-func (u *usageBody) total() (tokens int, told bool) {
+// told is what the upstream says that request and answer took.
+func (u *usageBody) told() usage {
 	rest := u.tail
 	for {
 		at := bytes.LastIndex(rest, []byte(`"usage"`))
-		switch {
-		case at >= 0:
-			if n := usageAt(u.tail[at+len(`"usage"`):]); n > 0 {
-				return n, true
-			}
-			rest = rest[:at]
-		case u.stream:
-			return u.lines / 2, false
-		default:
-			return u.size / bytesPerToken, false
+		if at < 0 {
+			return usage{}
 		}
+		if n := usageAt(u.tail[at+len(`"usage"`):]); n.total > 0 {
+			return n
+		}
+		rest = rest[:at]
 	}
 }
 
 // usageAt reads the object behind a member's name, as chat completions,
 // embeddings and responses write it.
-func usageAt(b []byte) int {
+func usageAt(b []byte) usage {
 	b = bytes.TrimLeft(b, " \t\r\n")
 	if len(b) == 0 || b[0] != ':' {
-		return 0
+		return usage{}
 	}
 	v := gjson.ParseBytes(bytes.TrimLeft(b[1:], " \t\r\n"))
 	if !v.IsObject() {
-		return 0
+		return usage{}
 	}
+	return usageOf(v)
+}
+
+func usageOf(v gjson.Result) usage {
+	sum := func(a, b string) int { return int(max(0, v.Get(a).Int()) + max(0, v.Get(b).Int())) }
+	u := usage{input: sum("prompt_tokens", "input_tokens"), output: sum("completion_tokens", "output_tokens")}
+	u.total = u.input + u.output
 	if n := v.Get("total_tokens").Int(); n > 0 {
-		return int(n)
+		u.total = int(n)
 	}
-	return int(max(0, v.Get("prompt_tokens").Int()) + max(0, v.Get("completion_tokens").Int()) +
-		max(0, v.Get("input_tokens").Int()) + max(0, v.Get("output_tokens").Int()))
+	return u
 }
