@@ -48,9 +48,12 @@ type Config struct {
 	CORS    CORS    `key:"cors"`
 	Load    Fetch   `key:"load"`
 
+	Observability Observability `key:"observability"`
+
 	file    string            // the file that was read, "" = none
 	sources map[string]string // where a key's value is from; absent = default
 	ambient ambient
+	traces  []TraceTarget
 	reason  string // why Upstream.BaseURL is what it is
 }
 
@@ -347,6 +350,28 @@ type Fetch struct {
 	Headers []string `key:"headers" secret:"true"`
 }
 
+// Observability is what an operator sees beside the log. Where traces go is
+// said by the variables of OpenTelemetry and LangSmith: see [Config.Traces].
+type Observability struct {
+	// Metrics counts requests for Prometheus and answers GET /metrics. Default
+	// true.
+	Metrics bool `key:"metrics"`
+	// MetricsKey is what a scraper sends as a bearer token. Without it GET
+	// /metrics answers everybody where no client needs a key, and nobody where
+	// clients do. Default none.
+	MetricsKey string `key:"metrics_key" secret:"true"`
+	// MetricsListen is an address of its own for the metrics, host:port; GET
+	// /metrics is then answered there alone. Default none.
+	MetricsListen string `key:"metrics_listen"`
+	// TraceContent puts messages, queries, passages and answers into traces.
+	// Default false.
+	TraceContent bool `key:"trace_content"`
+	// Explain is how many of the last chat completions are kept in memory, with
+	// question, query and ranks but no other text, for `ragproxy explain` and
+	// GET /v1/rag/requests/ID; 0 to 10000. Default 0.
+	Explain int `key:"explain"`
+}
+
 // Default is the tree before anything is read; what depends on the environment
 // is still empty.
 func Default() *Config {
@@ -371,6 +396,8 @@ func Default() *Config {
 		},
 		Server: Server{DrainTimeout: 30 * time.Second},
 		Load:   Fetch{Timeout: 5 * time.Second, MaxBytes: 64 * MiB, ParseTimeout: time.Minute, Delay: 250 * time.Millisecond},
+
+		Observability: Observability{Metrics: true},
 	}
 }
 

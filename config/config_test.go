@@ -136,6 +136,9 @@ func describe(c *Config, warnings []string, err error) string {
 	if key := c.RewriteKey(); key != c.Upstream.APIKey {
 		fmt.Fprintf(&b, "RewriteKey() = %q\n", key)
 	}
+	for _, to := range c.Traces() {
+		fmt.Fprintf(&b, "traces to %s with %v  # %s\n", to.URL, to.Headers, to.Source)
+	}
 	if c.Embedding.Provider == "openai" {
 		fmt.Fprintf(&b, "embedding %s at %s, EmbeddingKey() = %q\n", c.Embedding.Model, c.Embedding.BaseURL, c.EmbeddingKey())
 	}
@@ -215,6 +218,7 @@ func TestEveryKeyReadsItsVariable(t *testing.T) {
 		"prompt.placement": "user", "stream.dialect": "plain", "stream.events": "summary", "aliases": `[{"name":"a","model":"m"}]`,
 		"auth.open_to_everyone": "true", "server.hosts": "h.example", "cors.origins": "https://a.example", "upstream.proxy_url": "http://p:1",
 		"load.allow_addresses": "127.0.0.1:1", "load.allow_private": "true", "stream.markdown": "true", "stream.reasoning": "true", "retrieval.vector_weight": "0.25", "retrieval.fusion": "rrf", "rewrite.history": "false", "guard.links": "false", "load.keep_hidden": "true", "documents.write": "false", "retrieval.min_score": "0.25",
+		"observability.metrics": "false", "observability.metrics_listen": ":2", "observability.trace_content": "true",
 	}
 	dir := t.TempDir()
 	for _, f := range leaves(Default(), "") {

@@ -48,7 +48,7 @@ func (c *Config) resolve(dir string, env variables) []string {
 	if c.Embedding.Provider == "openai" {
 		c.resolveEmbedding()
 	}
-	return c.resolveKey()
+	return append(c.resolveKey(), c.resolveTraces(env)...)
 }
 
 func (c *Config) resolvePaths(dir string, env variables) {

@@ -95,7 +95,17 @@ func (c *Config) validate() []Problem {
 	between(k, "load.max_bytes", c.Load.MaxBytes, 1, 16*GiB)
 	between(k, "load.parse_timeout", c.Load.ParseTimeout, time.Millisecond, time.Hour)
 	between(k, "load.delay", c.Load.Delay, 0, time.Hour)
+	k.observability()
 	return k.problems
+}
+
+func (k *checker) observability() {
+	o := k.c.Observability
+	k.secret("observability.metrics_key", o.MetricsKey)
+	if o.MetricsListen != "" {
+		k.address("observability.metrics_listen", o.MetricsListen)
+	}
+	between(k, "observability.explain", o.Explain, 0, 10000)
 }
 
 func (k *checker) models() {
