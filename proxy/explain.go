@@ -122,21 +122,21 @@ func keptTurn(s string) string {
 	return s
 }
 
-// fillRecord writes down what the notes say so far. The first time, before the
-// answer streams, it counts the prompt's tokens, as the prompt is given up then.
+// fillRecord writes down what the notes say so far; the prompt's tokens are
+// counted at the end, when nobody waits for it.
 func (s *Server) fillRecord(n *notes, status int, ended bool) {
 	out := explainedJSON{
-		ID: n.id, Time: n.begin.UTC(), Key: n.record.key, Collection: n.collection, Rewrite: "none", Stages: n.stageList(ended),
+		ID: n.id, Time: n.begin.UTC().Truncate(time.Millisecond), Key: n.record.key, Collection: n.collection, Rewrite: "none", Stages: n.stageList(ended),
 		Hits: []explainedHit{}, Context: explainedContext{MaxTokens: s.opts.MaxContextTokens}, Degraded: []string{}, Status: status,
 	}
 	if res := n.result; res != nil {
 		out.Original, out.Query, out.Rewrite = keptTurn(res.Original), keptTurn(res.Query), rewriteState(res)
 		out.Hits = explainHits(res)
 		out.Degraded = append(out.Degraded, res.Degraded...)
-		if res.Prompt != "" {
-			n.promptTokens, _ = s.opts.Tokens.Count(res.Prompt, 1<<30) // without its vocabulary it counts nothing
-		}
-		out.Context.Passages, out.Context.Tokens = len(res.Sources), n.promptTokens
+		out.Context.Passages = len(res.Sources)
+	}
+	if ended {
+		out.Context.Tokens, _ = s.opts.Tokens.Count(n.prompt, 1<<30) // without its vocabulary it counts nothing
 	}
 	body, err := json.Marshal(out)
 	if err != nil { // a score that is no number

@@ -51,7 +51,7 @@ type notes struct {
 	content    content
 	record     *record // for explain; nil if it is off
 
-	promptTokens int // of the text with the passages, for the record
+	prompt string // with the passages, for the record to count
 }
 
 // notesKey holds the *notes in gin's context.
@@ -180,6 +180,9 @@ func (s *Server) askUpstream(ctx context.Context, n *notes, client http.Header, 
 		n.headerErr = "upstream_status"
 	}
 	if n.record != nil {
+		if n.result != nil {
+			n.prompt = n.result.Prompt
+		}
 		s.fillRecord(n, resp.StatusCode, false)
 	}
 	return resp, nil

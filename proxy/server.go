@@ -104,6 +104,9 @@ func New(opts Options) *Server {
 		s.rewrite = newUpstream(opts.Rewrite, s.client)
 	}
 	s.metrics, s.explained = newMetrics(opts.Observe, opts.Version, opts.Logger), newExplained(opts.Observe.Explain)
+	if s.explained != nil {
+		go s.opts.Tokens.Count("", 0) // reads its vocabulary, so that no request waits for that
+	}
 	if opts.Observe.Traces != nil {
 		s.tracer = opts.Observe.Traces.Tracer(scope, trace.WithInstrumentationVersion(opts.Version))
 	}

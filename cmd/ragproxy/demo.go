@@ -42,6 +42,7 @@ func demo(cmd *cobra.Command, once bool) error {
 	cfg, err := loadConfig(cmd, map[string]string{
 		"data_dir": filepath.Join(dir, "data"), "upstream.base_url": config.Builtin, "rewrite.base_url": config.Builtin,
 		"embedding.provider": "minilm", "rewrite.mode": "auto", "stream.dialect": "rag",
+		"observability.explain": "100", // the playground asks for it
 	}, true)
 	if err != nil {
 		return err

@@ -42,6 +42,11 @@ func serve(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	traces, err := newTracing(cmd.Context(), cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer traces.stop()
 	splitter, err := defaultSplitter()
 	if err != nil {
 		return err
@@ -76,13 +81,19 @@ func serve(cmd *cobra.Command) error {
 	if err := mayListen(cfg, opts.Keys, l.Addr()); err != nil {
 		return err
 	}
-	opts.Web.Loopback = isLoopback(l.Addr())
+	opts.Web.Loopback, opts.Observe.Traces = isLoopback(l.Addr()), traces.of()
 	server := proxy.New(opts)
+	stopMetrics, err := serveMetrics(cfg, server, stderr)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	go opts.Keys.Watch(ctx, logger)
 	go (&reloader{cmd: cmd, cfg: cfg, idx: idx, opts: opts, cert: cert, server: server}).run(ctx)
 	tellUpstream(cmd, cfg)
+	tellTraces(cfg, stderr)
 	fmt.Fprintf(stderr, "listening on %s://%s\n", scheme(cfg), l.Addr())
 	return server.Serve(ctx, l)
 }

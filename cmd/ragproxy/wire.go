@@ -123,7 +123,7 @@ func indexOptions(cfg *config.Config, splitter index.Splitter) (index.Options, e
 		Damaged: func(collection string, err error) {
 			logger.Warn("index damaged", "collection", collection, "error", err)
 		},
-		Dir: cfg.DataDir, Embedder: embedder, Splitter: splitter,
+		Dir: cfg.DataDir, Embedder: newTracedEmbedder(cfg, embedder), Splitter: splitter,
 		Vector: engine, VectorByName: vector.New, Keyword: keyword,
 		KeywordByName: func(name string) (index.KeywordEngine, error) { return lexical.ByName(name, lexical.Options{}) },
 	}, nil
@@ -229,8 +229,8 @@ func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logg
 		Switches:   dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
 		GuardLinks: cfg.Guard.Links,
 		KeepAlive:  cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
-		Aliases: aliases(cfg.Aliases),
-		Logger:  logger, Version: version(),
+		Aliases: aliases(cfg.Aliases), Observe: observe(cfg, idx),
+		Logger: logger, Version: version(),
 	}
 	if cfg.Rewrite.BaseURL != cfg.Upstream.BaseURL || cfg.RewriteKey() != cfg.Upstream.APIKey {
 		opts.Rewrite = proxy.Upstream{BaseURL: orBuiltin(cfg.Rewrite.BaseURL, builtinURL), APIKey: cfg.RewriteKey()}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/internal/breaker"
@@ -140,12 +141,18 @@ func (o *OpenAI) requestOptions() []option.RequestOption {
 		option.WithBaseURL(o.opts.BaseURL),
 		option.WithHTTPClient(o.client),
 		option.WithMaxRetries(0),
-		option.WithMiddleware(o.checkStatus),
+		option.WithMiddleware(propagate, o.checkStatus),
 	}
 	if o.opts.APIKey != "" {
 		opts = append(opts, option.WithAPIKey(o.opts.APIKey))
 	}
 	return opts
+}
+
+// propagate sends the trace on that a search is part of, if it is.
+func propagate(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	propagation.TraceContext{}.Inject(req.Context(), propagation.HeaderCarrier(req.Header))
+	return next(req)
 }
 
 // EmbedDocuments implements index.Embedder. An empty text is sent as a single
