@@ -147,7 +147,7 @@ func TestPlainBytesInAnySplit(t *testing.T) {
 	if testing.Short() {
 		n /= 100
 	}
-	var server Server
+	server := Server{upstream: &upstream{}}
 	for seed := range n {
 		r := rand.New(rand.NewPCG(uint64(seed), 2))
 		stream := generateStream(r)

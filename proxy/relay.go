@@ -117,7 +117,9 @@ func (x *exchange) relayStream(resp *http.Response) error {
 			return x.end(ended, err)
 		}
 		x.notes.line(line)
-		ended = ended || endsStream(line)
+		if endsStream(line) {
+			ended, line = true, x.server.upstream.scrubLine(line)
+		}
 		if sse.Terminated(line) || whole(line) {
 			x.encoder.Upstream(line)
 		} else {

@@ -47,3 +47,11 @@ func (u *upstream) scrub(resp *http.Response) error {
 	}
 	return nil
 }
+
+// scrubLine does so for the line of an error in a stream.
+func (u *upstream) scrubLine(line []byte) []byte {
+	if len(u.key) < shortestSecret || !bytes.Contains(line, []byte(u.key)) {
+		return line
+	}
+	return bytes.ReplaceAll(line, []byte(u.key), []byte("***"))
+}
