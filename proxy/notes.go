@@ -42,8 +42,9 @@ type notes struct {
 	headerErr  string        // why no answer came
 	firstDelta time.Time     // zero if none came
 	looked     int           // lines, for it
-	last       [4][]byte     // data lines of a stream, the latest at [seen-1]
+	last       [2][]byte     // chunks of a stream, the latest at [seen-1]
 	seen       int
+	reply      reply
 	usage      usage
 
 	span, call trace.Span // the request's, and the running call's for the answer; never nil
@@ -194,11 +195,11 @@ const maxLooked = 64
 // maxLine bounds the lines that are kept.
 const maxLine = 16 << 10
 
-// line sees each line of a stream of chunks. It copies the last ones: usage,
+// line sees each line of a stream of chunks. It copies the last two: usage,
 // reason and model stand there, and to look for them in all costs more.
 func (n *notes) line(line []byte) {
 	from, to, ok := sse.Data(line)
-	if !ok || to-from > maxLine {
+	if !ok || to-from > maxLine || line[from] != '{' {
 		return
 	}
 	data := line[from:to]
@@ -233,29 +234,51 @@ func hasDelta(chunk []byte) bool {
 // readLast reads what the end of a stream tells.
 func (n *notes) readLast() {
 	for i := n.seen - 1; i >= max(0, n.seen-len(n.last)); i-- {
-		data := n.last[i%len(n.last)]
-		if !gjson.ValidBytes(data) {
-			continue
-		}
-		chunk := gjson.ParseBytes(data)
-		if u := chunk.Get("usage"); u.IsObject() && n.usage == (usage{}) {
-			n.usage = usageOf(u)
-		}
-		if n.call.IsRecording() {
-			describeAnswer(n, chunk)
-		}
+		n.readReply(n.last[i%len(n.last)])
 	}
 	n.seen = 0
+}
+
+// reply is what an answer says of itself.
+type reply struct {
+	id, model string
+	reasons   []string // why each choice ended
+}
+
+// readReply reads a chunk, or a whole answer; what is known already stays.
+func (n *notes) readReply(b []byte) {
+	gjson.ParseBytes(b).ForEach(func(key, value gjson.Result) bool {
+		switch {
+		case key.Str == "usage" && n.usage == (usage{}) && value.IsObject():
+			n.usage = usageOf(value)
+		case key.Str == "id" && n.reply.id == "":
+			n.reply.id = value.Str
+		case key.Str == "model" && n.reply.model == "":
+			n.reply.model = value.Str
+		case key.Str == "choices" && n.reply.reasons == nil && n.call.IsRecording():
+			n.reply.reasons = reasons(value)
+		}
+		return true
+	})
+}
+
+func reasons(choices gjson.Result) (out []string) {
+	choices.ForEach(func(_, choice gjson.Result) bool {
+		if r := choice.Get("finish_reason"); r.Type == gjson.String {
+			out = append(out, shortened(r.Str))
+		}
+		return len(out) < 16
+	})
+	return out
 }
 
 // ended takes what the end of an answer that is no stream of chunks tells.
 func (n *notes) ended(u usage, tail []byte, size int) {
 	n.usage = u
 	if n.call.IsRecording() && len(tail) == size && gjson.ValidBytes(tail) {
-		whole := gjson.ParseBytes(tail)
-		describeAnswer(n, whole)
+		n.readReply(tail)
 		if n.content.on {
-			n.content.text.WriteString(whole.Get("choices.0.message.content").String())
+			n.content.text.WriteString(gjson.GetBytes(tail, "choices.0.message.content").String())
 		}
 	}
 }

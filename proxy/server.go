@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ragproxy/ragproxy/index"
@@ -84,7 +85,8 @@ type Server struct {
 	stopping atomic.Bool
 
 	metrics   *metrics
-	tracer    trace.Tracer // nil makes no spans
+	tracer    trace.Tracer         // nil makes no spans
+	address   []attribute.KeyValue // the upstream's, for spans
 	explained *explained
 }
 
@@ -108,6 +110,7 @@ func New(opts Options) *Server {
 		go s.opts.Tokens.Count("", 0) // reads its vocabulary, so that no request waits for that
 	}
 	if opts.Observe.Traces != nil {
+		s.address = addressOf(opts.Upstream.BaseURL)
 		s.tracer = opts.Observe.Traces.Tracer(scope, trace.WithInstrumentationVersion(opts.Version))
 	}
 	s.engine = s.routes()

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/tidwall/gjson"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -38,7 +37,10 @@ func (s *Server) startRequest(c *gin.Context, n *notes) {
 		return
 	}
 	r := c.Request
-	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx := r.Context()
+	if r.Header.Get("Traceparent") != "" {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	}
 	method := r.Method
 	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, method) {
 		method = "_OTHER"
@@ -118,7 +120,7 @@ type tracedRewriter struct {
 // Complete implements retrieval.Completer.
 func (r tracedRewriter) Complete(ctx context.Context, req retrieval.CompletionRequest) (retrieval.Completion, error) {
 	ctx, span := r.server.tracer.Start(ctx, "chat "+shortened(r.model), trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(chatAttributes(r.model, req.OnDelta != nil, r.server.opts.rewriteURL())...))
+		trace.WithAttributes(chatAttributes(r.model, req.OnDelta != nil, addressOf(r.server.opts.rewriteURL()))...))
 	done, err := r.rewriter.Complete(ctx, req)
 	if err != nil {
 		endWithError(span, err)
@@ -149,7 +151,7 @@ func (s *Server) startCall(ctx context.Context, n *notes) context.Context {
 	if s.tracer == nil {
 		return ctx
 	}
-	attrs := chatAttributes(n.asked, n.stream, s.opts.Upstream.BaseURL)
+	attrs := chatAttributes(n.asked, n.stream, s.address)
 	if n.choices > 1 {
 		attrs = append(attrs, attribute.Int("gen_ai.request.choice.count", n.choices))
 	}
@@ -157,46 +159,30 @@ func (s *Server) startCall(ctx context.Context, n *notes) context.Context {
 	return ctx
 }
 
-func chatAttributes(model string, stream bool, baseURL string) []attribute.KeyValue {
-	attrs := append(make([]attribute.KeyValue, 0, 8),
+func chatAttributes(model string, stream bool, address []attribute.KeyValue) []attribute.KeyValue {
+	return append(append(make([]attribute.KeyValue, 0, 8),
 		attribute.String("gen_ai.operation.name", "chat"),
 		attribute.String("gen_ai.provider.name", provider),
 		attribute.String("gen_ai.request.model", shortened(model)),
 		attribute.Bool("gen_ai.request.stream", stream),
-	)
+	), address...)
+}
+
+// addressOf is the host and port of a base URL; none where it is no URL.
+func addressOf(baseURL string) []attribute.KeyValue {
 	u, err := url.Parse(baseURL)
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	port, err := strconv.Atoi(u.Port())
 	if err != nil {
-		return attrs
+		port = map[string]int{"http": 80, "https": 443}[u.Scheme]
 	}
-	attrs = append(attrs, attribute.String("server.address", u.Hostname()))
-	if port, err := strconv.Atoi(u.Port()); err == nil {
-		return append(attrs, attribute.Int("server.port", port))
-	}
-	return append(attrs, attribute.Int("server.port", map[string]int{"http": 80}[u.Scheme]+map[string]int{"https": 443}[u.Scheme]))
+	return []attribute.KeyValue{attribute.String("server.address", u.Hostname()), attribute.Int("server.port", port)}
 }
 
 func usageAttributes(u usage) []attribute.KeyValue {
 	return []attribute.KeyValue{attribute.Int("gen_ai.usage.input_tokens", u.input), attribute.Int("gen_ai.usage.output_tokens", u.output)}
-}
-
-// describeAnswer reads a chunk, or a whole answer, into the call's span. Later
-// chunks come first.
-func describeAnswer(n *notes, chunk gjson.Result) {
-	var reasons []string
-	chunk.Get("choices").ForEach(func(_, choice gjson.Result) bool {
-		if r := choice.Get("finish_reason"); r.Type == gjson.String {
-			reasons = append(reasons, shortened(r.Str))
-		}
-		return len(reasons) < 16
-	})
-	if reasons != nil {
-		n.call.SetAttributes(attribute.StringSlice("gen_ai.response.finish_reasons", reasons))
-	}
-	for _, key := range []string{"id", "model"} {
-		if v := chunk.Get(key); v.Type == gjson.String {
-			n.call.SetAttributes(attribute.String("gen_ai.response."+key, shortened(v.Str)))
-		}
-	}
 }
 
 // endCall ends the span of the last call, if there is one that has not ended.
@@ -204,20 +190,37 @@ func (n *notes) endCall(status int) {
 	if !n.call.IsRecording() {
 		return
 	}
+	attrs := make([]attribute.KeyValue, 0, 8) // set at once: each time costs a copy
 	if n.usage != (usage{}) {
-		n.call.SetAttributes(usageAttributes(n.usage)...)
+		attrs = append(attrs, usageAttributes(n.usage)...)
 	}
 	if !n.firstDelta.IsZero() {
-		n.call.SetAttributes(attribute.Float64("gen_ai.response.time_to_first_chunk", n.firstDelta.Sub(n.called).Seconds()))
+		attrs = append(attrs, attribute.Float64("gen_ai.response.time_to_first_chunk", n.firstDelta.Sub(n.called).Seconds()))
 	}
+	if n.reply.model != "" {
+		attrs = append(attrs, attribute.String("gen_ai.response.model", shortened(n.reply.model)))
+	}
+	if n.reply.id != "" {
+		attrs = append(attrs, attribute.String("gen_ai.response.id", shortened(n.reply.id)))
+	}
+	if n.reply.reasons != nil {
+		attrs = append(attrs, attribute.StringSlice("gen_ai.response.finish_reasons", n.reply.reasons))
+	}
+	if n.content.on {
+		attrs = append(attrs, n.content.attributes(n.result)...)
+	}
+	kind := n.headerErr
 	switch {
 	case n.status >= http.StatusBadRequest:
-		fail(n.call, strconv.Itoa(n.status))
-	case n.headerErr != "":
-		fail(n.call, n.headerErr)
-	case status >= http.StatusBadRequest: // the answer broke off, or its reader went
-		fail(n.call, errorType(status))
+		kind = strconv.Itoa(n.status)
+	case kind == "" && status >= http.StatusBadRequest: // the answer broke off, or its reader went
+		kind = errorType(status)
 	}
+	if kind != "" {
+		attrs = append(attrs, attribute.String("error.type", kind))
+		n.call.SetStatus(codes.Error, "")
+	}
+	n.call.SetAttributes(attrs...)
 	n.call.End()
 }
 
@@ -226,17 +229,15 @@ func (s *Server) endSpans(c *gin.Context, n *notes, status int) {
 	if !n.span.IsRecording() {
 		return
 	}
-	if n.content.on && n.call.IsRecording() {
-		n.call.SetAttributes(n.content.attributes(n.result)...)
-	}
 	n.endCall(status)
-	n.span.SetAttributes(attribute.Int("http.response.status_code", c.Writer.Status()))
+	attrs := append(make([]attribute.KeyValue, 0, 3), attribute.Int("http.response.status_code", c.Writer.Status()))
 	if key := clientOf(c).ID(); key != "" {
-		n.span.SetAttributes(attribute.String("ragproxy.key", key))
+		attrs = append(attrs, attribute.String("ragproxy.key", key))
 	}
 	if last := c.Errors.Last(); last != nil {
-		n.span.SetAttributes(attribute.String("error.type", asError(last.Err).Code))
+		attrs = append(attrs, attribute.String("error.type", asError(last.Err).Code))
 	}
+	n.span.SetAttributes(attrs...)
 	if status >= http.StatusInternalServerError {
 		n.span.SetStatus(codes.Error, "")
 	}

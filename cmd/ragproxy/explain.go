@@ -27,7 +27,7 @@ func newExplain() *cobra.Command {
 X-RAG-Request-Id. The server keeps the last requests where observability.explain
 says how many; where clients need keys it tells only the key that asked.`,
 		Example: `  ragproxy explain req-QHK3TZ2M5WJ4VZ6XK7NBJYQ2LI
-  ragproxy explain --server https://rag.example --key rag-... --json req-...`,
+  ragproxy explain --server https://rag.example --key rp-... --json req-...`,
 		Args: oneText("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := loadConfig(cmd, nil, false)

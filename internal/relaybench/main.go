@@ -31,9 +31,9 @@ const limit = 8 * time.Minute
 
 func main() {
 	quick := flag.Bool("quick", false, "a smoke run of about 40 s")
-	only := flag.String("only", "abcdef", "`PARTS` to measure, of a to f")
+	only := flag.String("only", "abcdefg", "`PARTS` to measure, of a to g")
 	binary := flag.String("binary", "", "measure this ragproxy `FILE`; empty builds one")
-	role := flag.String("role", "", "for this program's own children: stub or reference")
+	role := flag.String("role", "", "for this program's own children: stub, collector or reference")
 	upstream := flag.String("upstream", "", "for the role reference: base URL to relay to")
 	flag.Parse()
 	if runtime.GOOS != "linux" {
@@ -54,6 +54,8 @@ func run(ctx context.Context, role, upstream, only string, plan plan) error {
 	switch role {
 	case "stub":
 		return child.Serve(&http.Server{Handler: newStub()})
+	case "collector":
+		return child.Serve(&http.Server{Handler: newCollector()})
 	case "reference":
 		return serveReference(upstream)
 	case "":
@@ -95,7 +97,7 @@ func measure(ctx context.Context, only string, plan plan) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"a", b.relay}, {"b", b.paced}, {"c", b.throughput}, {"d", b.retrieval}, {"e", b.memory}, {"f", b.cancels},
+		{"a", b.relay}, {"b", b.paced}, {"c", b.throughput}, {"d", b.retrieval}, {"e", b.memory}, {"f", b.cancels}, {"g", b.observed},
 	} {
 		if err := b.part(ctx, only, part.name, part.run); err != nil {
 			return fmt.Errorf("part %s: %w", part.name, err)

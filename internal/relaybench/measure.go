@@ -34,17 +34,22 @@ func (b *bench) sample(ctx context.Context, p *child.Child, j job) (sample, erro
 	return sample{out, after - before}, err
 }
 
-// duel gives both proxies a job in turn, the other one first in each second
-// round, after a short warm-up at the same concurrency.
+// duel is duelOf ragproxy and the reference.
 func (b *bench) duel(ctx context.Context, ours, theirs job) (rag, ref []sample, err error) {
+	return b.duelOf(ctx, b.ragproxy, b.reference, ours, theirs)
+}
+
+// duelOf gives two proxies a job in turn, the other one first in each second
+// round, after a short warm-up at the same concurrency.
+func (b *bench) duelOf(ctx context.Context, one, other *child.Child, ours, theirs job) (rag, ref []sample, err error) {
 	for round := -1; round < b.plan.rounds; round++ {
 		a, r := ours, theirs
 		if round < 0 {
 			a.streams, r.streams = a.concurrency, r.concurrency
 		}
 		turns := []func() error{
-			func() error { s, err := b.sample(ctx, b.ragproxy, a); rag = append(rag, s); return err },
-			func() error { s, err := b.sample(ctx, b.reference, r); ref = append(ref, s); return err },
+			func() error { s, err := b.sample(ctx, one, a); rag = append(rag, s); return err },
+			func() error { s, err := b.sample(ctx, other, r); ref = append(ref, s); return err },
 		}
 		if round%2 != 0 {
 			slices.Reverse(turns)
