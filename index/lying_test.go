@@ -82,3 +82,27 @@ func TestEngineIsNotBelieved(t *testing.T) {
 		})
 	}
 }
+
+type panickingVector struct{ index.VectorEngine }
+
+func (panickingVector) Open(index.Matrix, string) (index.VectorSearcher, error) { panic("boom") }
+
+type panickingKeyword struct{ index.KeywordEngine }
+
+func (panickingKeyword) Open([]string) (index.KeywordSearcher, error) { panic("boom") }
+
+// TestEnginePanicsWhileOpening: the other leg answers.
+func TestEnginePanicsWhileOpening(t *testing.T) {
+	dir := t.TempDir()
+	ingest(t, open(t, dir, newEmbedder()), "src", doc("a", "a fox"))
+	legs := ask(t, open(t, dir, newEmbedder(), func(o *index.Options) {
+		o.VectorByName = func(string) (index.VectorEngine, error) { return panickingVector{o.Vector}, nil }
+	}), "fox")
+	if legs.Vector.Err == nil || len(ids(t, legs.Keyword)) != 1 {
+		t.Errorf("vector leg: got %v, want an error and the keyword leg's hit", legs.Vector.Err)
+	}
+	legs = ask(t, open(t, dir, newEmbedder(), func(o *index.Options) { o.Keyword = panickingKeyword{o.Keyword} }), "fox")
+	if legs.Keyword.Err == nil || len(ids(t, legs.Vector)) != 1 {
+		t.Errorf("keyword leg: got %v, want an error and the vector leg's hit", legs.Keyword.Err)
+	}
+}

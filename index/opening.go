@@ -84,7 +84,7 @@ func (x *Index) follow(ctx context.Context, collection string, home folder, now 
 // reopen opens what o.opening says. It has a reference to old.
 func (x *Index) reopen(collection string, home folder, o *opened, old *snapshot) {
 	op := o.opening
-	op.s, op.err = x.openSafely(collection, home, op.now, old)
+	op.s, op.err = safely(func() (*snapshot, error) { return x.openWhole(collection, home, op.now, old) })
 	if op.s != nil {
 		op.s.current, op.s.since = op.now, time.Now()
 	}
@@ -120,15 +120,15 @@ func (o *opened) note(op *opening) {
 	o.again = time.Now().Add(o.pause)
 }
 
-// openSafely makes a panic of an engine, which damaged files may cause, an
-// error: nobody else would catch it.
-func (x *Index) openSafely(collection string, home folder, now pointer, old *snapshot) (s *snapshot, err error) {
+// safely makes a panic, which damaged files may cause, an error: beside a search
+// nobody else would catch it.
+func safely[T any](open func() (T, error)) (opened T, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s, err = nil, panicked(v)
+			err = panicked(v)
 		}
 	}()
-	return x.openWhole(collection, home, now, old)
+	return open()
 }
 
 var errPanic = errors.New("panic")

@@ -105,7 +105,7 @@ func openLegs(home folder, g *generation, eng engines, old *snapshot) (*snapshot
 	s.bury()
 	e, err := eng.keyword(g.manifest.Keyword)
 	if err == nil {
-		s.keyword, err = e.Open(dirs)
+		s.keyword, err = safely(func() (KeywordSearcher, error) { return e.Open(dirs) })
 	}
 	if err != nil {
 		s.keyword, s.keywordErr = nil, fmt.Errorf("open keyword leg: %w: %s", err, mendLeg)
@@ -144,7 +144,7 @@ func (o *openedSegment) openVector(eng engines) error {
 	if err != nil {
 		return fmt.Errorf("open vector leg: %w", err)
 	}
-	v, err := e.Open(o.vectors, o.path(vectorDir))
+	v, err := safely(func() (VectorSearcher, error) { return e.Open(o.vectors, o.path(vectorDir)) })
 	if err != nil {
 		return fmt.Errorf("open vector leg: %w: %s", err, mendLeg)
 	}

@@ -46,6 +46,7 @@ func faultSections() []faultSection {
 			{pkg: "index", test: "TestSlowOpen", what: "a disk that hangs while the index opens"},
 			{pkg: "index", test: "TestHangingLeg", what: "a disk that hangs under one leg"},
 			{pkg: "index", test: "TestEngineIsNotBelieved", table: "TestEngineIsNotBelieved", what: "an engine that answers with what cannot be"},
+			{pkg: "index", test: "TestEnginePanicsWhileOpening", what: "files that break their engine"},
 			{pkg: "index", test: "TestSecondRunIsRefused", what: "two writers"},
 			{pkg: "index", test: "TestHostileArchives", table: "TestHostileArchives", what: "an archive to import"},
 			{pkg: "index/lexical", test: "TestOpenRefuses", table: "TestOpenRefuses", what: "the keyword leg's files"},

@@ -132,3 +132,17 @@ func TestQueryFault(t *testing.T) {
 		}
 	}
 }
+
+// TestNamedCollectionThatCannotBeRead: only an unknown one is the client's
+// mistake.
+func TestNamedCollectionThatCannotBeRead(t *testing.T) {
+	s := finds(index.Legs{Vector: index.Leg{Err: index.ErrOpen}, Keyword: index.Leg{Err: index.ErrOpen}})
+	s.exists = func(context.Context, string) error { return errDead }
+	res, err := New(options(t, s)).Retrieve(t.Context(), Request{Turn: "q", Collection: "mine"}, nil)
+	if err != nil {
+		t.Fatalf("got error %v, want a degraded answer", err)
+	}
+	if diff := cmp.Diff([]string{LegVector, LegKeyword}, res.Degraded); diff != "" {
+		t.Errorf("degraded (-want +got):\n%s", diff)
+	}
+}

@@ -118,7 +118,8 @@ func (r *Retriever) Retrieve(ctx context.Context, req Request, on func(Event)) (
 	}
 	begin := time.Now()
 	if req.Collection != "" {
-		if err := r.opts.Searcher.Exists(ctx, req.Collection); err != nil {
+		err := r.opts.Searcher.Exists(ctx, req.Collection)
+		if errors.Is(err, index.ErrNotFound) { // of any other error the search tells, too
 			return nil, fmt.Errorf("search: %w", err)
 		}
 	}
