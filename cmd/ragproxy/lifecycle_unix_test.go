@@ -20,23 +20,23 @@ import (
 	"time"
 )
 
-// process is this test's binary as the real command, in a home of its own.
-type process struct {
+// installed is this test's binary as the real command, in a home of its own.
+type installed struct {
 	binary string
 	home   string
 	env    []string
 	user   *syscall.Credential // nil is ours
 }
 
-func newProcess(t *testing.T, env ...string) *process {
+func install(t *testing.T, env ...string) *installed {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &process{binary: self, home: t.TempDir(), env: env}
+	return &installed{binary: self, home: t.TempDir(), env: env}
 }
 
-func (p *process) command(t *testing.T, args ...string) *exec.Cmd {
+func (p *installed) command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), p.binary)
 	cmd.Args = append([]string{"ragproxy"}, args...) // TestMain goes by the name
 	cmd.Dir = p.home
@@ -48,7 +48,7 @@ func (p *process) command(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // run is a command to its end.
-func (p *process) run(t *testing.T, args ...string) (code int, said string) {
+func (p *installed) run(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	cmd := p.command(t, args...)
 	out, err := cmd.CombinedOutput()
@@ -59,7 +59,7 @@ func (p *process) run(t *testing.T, args ...string) (code int, said string) {
 }
 
 // serve starts the server; wait is its end and gives its exit code.
-func (p *process) serve(t *testing.T) (base string, server *os.Process, wait func() int) {
+func (p *installed) serve(t *testing.T) (base string, server *os.Process, wait func() int) {
 	t.Helper()
 	cmd := p.command(t, "serve", "--listen", "127.0.0.1:0")
 	stderr, err := cmd.StderrPipe()
@@ -102,7 +102,7 @@ func TestTerminateDrainsStreams(t *testing.T) {
 		io.WriteString(w, "data: [DONE]\n\n")
 	}))
 	defer up.Close()
-	base, server, wait := newProcess(t, "RAGPROXY_UPSTREAM_BASE_URL="+up.URL+"/v1", "RAGPROXY_UPSTREAM_API_KEY=k").serve(t)
+	base, server, wait := install(t, "RAGPROXY_UPSTREAM_BASE_URL="+up.URL+"/v1", "RAGPROXY_UPSTREAM_API_KEY=k").serve(t)
 	var wg sync.WaitGroup
 	for range streams {
 		wg.Go(func() {
@@ -156,7 +156,7 @@ func awaitUnready(t *testing.T, base string) {
 // TestReadOnlyData serves an index that the server's user cannot write to; an
 // `index` says so and changes nothing.
 func TestReadOnlyData(t *testing.T) {
-	p := newProcess(t)
+	p := install(t)
 	page := filepath.Join(p.home, "apples.txt")
 	if err := os.WriteFile(page, []byte("Apples grow on trees."), 0o644); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestReadOnlyData(t *testing.T) {
 
 // beNobody makes the commands run as a user that the permissions hold for, and
 // gives that user a binary that it can reach.
-func (p *process) beNobody(t *testing.T) {
+func (p *installed) beNobody(t *testing.T) {
 	t.Helper()
 	raw, err := os.ReadFile(p.binary)
 	if err != nil {

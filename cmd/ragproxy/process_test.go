@@ -19,23 +19,23 @@ import (
 // process is a ragproxy that was started as a user starts it.
 type process struct {
 	cmd  *exec.Cmd
-	said *log
+	said *transcript
 	base string // where it serves
 }
 
-// log is a buffer that is written to while it is read.
-type log struct {
+// transcript is a buffer that is written to while it is read.
+type transcript struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *log) Write(p []byte) (int, error) {
+func (l *transcript) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *log) String() string {
+func (l *transcript) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
@@ -74,7 +74,7 @@ var serving = regexp.MustCompile(`(?m)^listening on (http://\S+)$`)
 // startServe starts `ragproxy serve` on a free port.
 func startServe(t *testing.T, dir string, env ...string) *process {
 	t.Helper()
-	p := &process{cmd: ragproxyIn(t, dir, env, "serve", "--listen", "127.0.0.1:0"), said: &log{}}
+	p := &process{cmd: ragproxyIn(t, dir, env, "serve", "--listen", "127.0.0.1:0"), said: &transcript{}}
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
