@@ -20,12 +20,13 @@ import (
 
 // TestExamples executes every example of every command's --help, by sh, in the
 // folder that testdata/examples.txtar holds. So that an example can be what
-// people would type, three things stand for others in it:
+// people would type, four things stand for others in it:
 //
 //	https://example.org        a server with the folder site
 //	127.0.0.1:8080             a running `ragproxy serve` (serve and demo, and
 //	                           any other port, take a free one)
 //	jq PATH                    a few lines of Go below
+//	req-...                    the id of a request to that server
 //
 // A command that goes on until it is told to end is, once it says that it is
 // ready. A new command needs nothing here, or a file in examples.txtar, or a
@@ -102,6 +103,8 @@ func prepared(command string) string {
 		return "exec ragproxy export notes.tar --collection notes\nrm $HOME/data/ragproxy/collections/notes\n"
 	case "ragproxy delete":
 		return "exec ragproxy index $SITE/post --collection notes\n"
+	case "ragproxy explain":
+		return "env RAGPROXY_OBSERVABILITY_EXPLAIN=10\n"
 	case "ragproxy keys revoke":
 		return "exec ragproxy keys add alice\n"
 	}
@@ -147,7 +150,10 @@ func exampleID(command string, i int) string {
 	return fmt.Sprintf("%s[%d]", strings.ReplaceAll(command, " ", "_"), i)
 }
 
-var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+var (
+	port      = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	requestID = regexp.MustCompile(`req-[A-Z0-9]+`)
+)
 
 // exampleScript prepares, runs each example, and ends what still runs.
 func exampleScript(command string, examples []string) string {
@@ -157,6 +163,9 @@ func exampleScript(command string, examples []string) string {
 	if strings.Contains(strings.Join(examples, "\n"), "127.0.0.1:8080") {
 		b.WriteString("exec sh -c 'exec ragproxy serve --listen 127.0.0.1:0 2>server.log' &server&\nawait server.log '^listening on http://(\\S+)\\n' SERVER\n")
 	}
+	if requestID.MatchString(strings.Join(examples, "\n")) {
+		b.WriteString("request POST http://$SERVER/v1/chat/completions chat.json\nawait server.log 'request_id=(req-[A-Z0-9]+)' REQUEST\n")
+	}
 	fmt.Fprintf(&b, "exec %s --help\nstdout '^Examples:\\n'\n", command)
 	for i, line := range examples {
 		line = strings.ReplaceAll(line, "https://example.org", "$SITE")
@@ -165,6 +174,7 @@ func exampleScript(command string, examples []string) string {
 			line = port.ReplaceAllString(line, "127.0.0.1:0")
 		}
 		line = strings.ReplaceAll(line, "127.0.0.1:8080", "$SERVER")
+		line = requestID.ReplaceAllLiteralString(line, "$REQUEST")
 		quoted := strings.ReplaceAll(line, "'", "''")
 		if ready == "" {
 			fmt.Fprintf(&b, "stdin question.txt\nexec sh -c '%s'\n", quoted)

@@ -26,15 +26,15 @@ func newExplain() *cobra.Command {
 		Long: `Ask the running server what it did for a chat completion. ID is the answer's
 X-RAG-Request-Id. The server keeps the last requests where observability.explain
 says how many; where clients need keys it tells only the key that asked.`,
-		Example: `  ragproxy explain req-QHK3TZ2M5WJ4VZ6XK7NBJYQ2LI
-  ragproxy explain --server https://rag.example --key rp-... --json req-...`,
+		Example: `  ragproxy explain --listen 127.0.0.1:8080 req-QHK3TZ2M5WJ4VZ6XK7NBJYQ2LI
+  ragproxy explain --server http://127.0.0.1:8080 --json req-QHK3TZ2M5WJ4VZ6XK7NBJYQ2LI`,
 		Args: oneText("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := loadConfig(cmd, nil, false)
 			if err != nil {
 				return err
 			}
-			body, err := askExplanation(cmd.Context(), serverURL(cfg, server), cmp.Or(key, os.Getenv("RAGPROXY_KEY")), args[0])
+			body, err := askExplanation(cmd.Context(), serverURL(cfg, server), cmp.Or(key, os.Getenv(keyVariable)), args[0])
 			if err != nil {
 				return err
 			}
@@ -61,26 +61,13 @@ func serverURL(cfg *config.Config, given string) string {
 }
 
 func askExplanation(ctx context.Context, base, key, id string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/v1/rag/requests/"+url.PathEscape(id), nil)
+	c := client{base: base + "/v1", key: key}
+	resp, err := c.do(ctx, http.MethodGet, "/rag/requests/"+url.PathEscape(id), "")
 	if err != nil {
-		return nil, usagef("--server must be a URL such as http://127.0.0.1:8080")
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask server: %w: is `ragproxy serve` running there? --server names another one", err)
+		return nil, conversation{client: c}.advise(ctx, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("ask server: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask server: %s: %s", resp.Status, errorText(body))
-	}
-	return body, nil
+	return io.ReadAll(resp.Body)
 }
 
 // explanation is what is printed of a server's answer.
