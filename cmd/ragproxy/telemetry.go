@@ -50,7 +50,7 @@ func newTracing(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*
 	// cannot read.
 	otel.SetLogger(logr.Discard())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces", "error", err) }))
-	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(about)}
+	var batches []sdktrace.SpanProcessor
 	for _, to := range cfg.Traces() {
 		exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to.URL), otlptracehttp.WithHeaders(to.Headers))
 		if err != nil {
@@ -60,9 +60,9 @@ func newTracing(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*
 		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" {
 			batch = append(batch, sdktrace.WithMaxQueueSize(spanQueue))
 		}
-		opts = append(opts, sdktrace.WithBatcher(&tellingExporter{SpanExporter: exporter, to: to, logger: logger}, batch...))
+		batches = append(batches, sdktrace.NewBatchSpanProcessor(&tellingExporter{SpanExporter: exporter, to: to, logger: logger}, batch...))
 	}
-	return &tracing{sdktrace.NewTracerProvider(opts...)}, nil
+	return &tracing{sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithSpanProcessor(newGatherer(batches...)))}, nil
 }
 
 // of is the provider as the server takes it.

@@ -5,6 +5,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
+	traces "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 )
 
 func TestParseStat(t *testing.T) {
@@ -92,5 +97,22 @@ func TestCancelIsSeen(t *testing.T) {
 		if d, err := b.leave(t.Context(), s, srv.URL+"/v1", ph); err != nil || d <= 0 || d >= patience {
 			t.Errorf("%s: got %v, %v, want a short while", ph.name, d.Round(time.Microsecond), err)
 		}
+	}
+}
+
+func TestCountSpans(t *testing.T) {
+	scope := &traces.ScopeSpans{Spans: []*traces.Span{{Name: "a"}, {Name: "b"}}}
+	req := &collector.ExportTraceServiceRequest{ResourceSpans: []*traces.ResourceSpans{
+		{Resource: &resource.Resource{}, ScopeSpans: []*traces.ScopeSpans{scope, scope}, SchemaUrl: "x"}, {ScopeSpans: []*traces.ScopeSpans{{}}},
+	}}
+	b, err := proto.Marshal(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := countSpans(b, 3); got != 4 {
+		t.Errorf("got %d spans, want 4", got)
+	}
+	for i := range b {
+		countSpans(b[:i], 3) // cut off anywhere it ends all the same
 	}
 }
