@@ -9,7 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +55,7 @@ type staged struct {
 	client   *http.Client
 	upstream *upstreamtest.Upstream
 	log      *lockedBuffer
+	metrics  http.Handler
 }
 
 type lockedBuffer struct {
@@ -106,12 +109,14 @@ func startStage(t *testing.T, c cell, base string, fail bool) *staged {
 	o := Options{
 		Upstream: Upstream{BaseURL: "http://upstream/v1"}, Rewrite: Upstream{BaseURL: "http://rewriter/v1"}, RewriteModel: "small",
 		RewriteBreaker: newTestBreaker(), HTTPClient: net.client(t), Retriever: retrieval.New(opts),
-		Collection: "default", TopK: 4, Placement: PlacementSystem, Dialect: "rag", MaxBodyBytes: 1 << 20, Logger: logger, Version: "test",
+		Collection: "default", TopK: 4, Placement: PlacementSystem, Dialect: "rag", MaxBodyBytes: 1 << 20, Logger: logger, Version: "test", Observe: Observe{Metrics: true},
 	}
+	server := New(o)
+	s.metrics = server.Metrics()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	l := net.listen("proxy")
-	go func() { ended <- New(o).Serve(ctx, l) }()
+	go func() { ended <- server.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		stop()
@@ -134,6 +139,7 @@ type heard struct {
 	cut      bool
 	log      gjson.Result // the request's line
 	upstream int          // calls for the answer
+	counted  float64      // stages that the metric says failed
 }
 
 func (s *staged) post(t *testing.T, form string) heard {
@@ -154,7 +160,7 @@ func (s *staged) post(t *testing.T, form string) heard {
 	if form == "search" {
 		body = `{"query":"planning steps"}`
 	}
-	before := len(s.upstream.Calls())
+	before, counted := len(s.upstream.Calls()), s.counted(t)
 	resp, err := s.client.Post("http://proxy"+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatalf("%s: %v", form, err)
@@ -162,13 +168,29 @@ func (s *staged) post(t *testing.T, form string) heard {
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	synctest.Wait() // the log line comes after the answer
-	a := heard{status: resp.StatusCode, header: resp.Header, body: string(got), cut: err != nil, upstream: len(s.upstream.Calls()) - before}
+	a := heard{status: resp.StatusCode, header: resp.Header, body: string(got), cut: err != nil, upstream: len(s.upstream.Calls()) - before, counted: s.counted(t) - counted}
 	for line := range strings.Lines(s.log.take()) {
 		if gjson.Get(line, "msg").Str == "request" {
 			a.log = gjson.Parse(line)
 		}
 	}
 	return a
+}
+
+// counted sums ragproxy_degraded_total over the stages.
+func (s *staged) counted(t *testing.T) (sum float64) {
+	w := httptest.NewRecorder()
+	s.metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "ragproxy_degraded_total{") {
+			n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+	}
+	return sum
 }
 
 // shown is what a client of a degraded answer was told.
@@ -212,6 +234,9 @@ func (s *staged) continues(t *testing.T) shown {
 		}
 		if a.log.Get("degraded").Str != told || (a.log.Get("cause").Str == "") != (told == "") {
 			t.Errorf("%s: got the log line %s, want degraded %q and a cause", form, a.log.Raw, told)
+		}
+		if a.counted != float64(len(s.degraded)) {
+			t.Errorf("%s: the metric counted %v, want %d", form, a.counted, len(s.degraded))
 		}
 		if form == "stream" {
 			first = got
@@ -291,6 +316,9 @@ func (s *staged) fails(t *testing.T) int {
 			}
 		}
 		wantRefusal(t, form, s.cell, payload)
+		if a.counted != 1 {
+			t.Errorf("%s: the metric counted %v, want 1", form, a.counted)
+		}
 		if a.upstream != 0 {
 			t.Errorf("%s: the upstream was asked %d times, want never", form, a.upstream)
 		}

@@ -76,7 +76,7 @@ func newMetrics(o Observe, version string, logger *slog.Logger) *metrics {
 		stages:     prometheus.NewHistogramVec(histogram("stage_duration_seconds", "Of each stage of a request; those of the legs overlap.", stageBuckets), []string{"stage"}),
 		firstDelta: prometheus.NewHistogram(histogram("time_to_first_delta_seconds", "From the request's header to the first piece of a streamed answer.", requestBuckets)),
 		passages:   prometheus.NewHistogram(histogram("retrieved_passages", "Passages of a retrieval, as the prompt had them.", countBuckets)),
-		degraded:   prometheus.NewCounterVec(counter("degraded_total", "Retrievals that went on without a stage."), []string{"stage"}),
+		degraded:   prometheus.NewCounterVec(counter("degraded_total", "Stages of retrievals that failed, whether the answer came without them or was refused."), []string{"stage"}),
 		tokens:     prometheus.NewCounterVec(counter("tokens_total", "Tokens as the upstreams report them."), []string{"kind"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ragproxy", Name: "build_info", Help: "1."}, []string{"version"})
@@ -106,13 +106,13 @@ func (m *metrics) request(n *notes, status int) {
 	}
 	m.add("input", n.usage.input)
 	m.add("output", n.usage.output)
+	for _, stage := range n.degraded {
+		m.degraded.WithLabelValues(stage).Inc()
+	}
 	if n.result == nil {
 		return
 	}
 	m.passages.Observe(float64(len(n.result.Sources)))
-	for _, stage := range n.result.Degraded {
-		m.degraded.WithLabelValues(stage).Inc()
-	}
 	if u := n.result.Usage; u != nil {
 		m.add("rewrite_input", int(u.PromptTokens))
 		m.add("rewrite_output", int(u.CompletionTokens))

@@ -36,6 +36,7 @@ type notes struct {
 	collection string            // that was searched; "" if none was
 	result     *retrieval.Result // nil if nothing was retrieved
 	stages     []retrieval.Stage
+	degraded   []string // stages that failed, whether the answer came without them or not
 
 	status     int           // of the upstream's last answer; 0 if none came
 	header     time.Duration // until its header was there; 0 if it was not asked
@@ -141,10 +142,11 @@ func (s *Server) retrieve(c *gin.Context, r *retrieval.Retriever, req retrieval.
 	req.Completer = s.tracedRewrite(req.Completer)
 	result, err := r.Retrieve(ctx, req, on)
 	if err != nil {
+		n.refused(err)
 		endWithError(span, err)
 		return nil, err
 	}
-	n.collection, n.result, n.stages = cmp.Or(req.Collection, s.opts.Collection), result, result.Stages
+	n.collection, n.result, n.stages, n.degraded = cmp.Or(req.Collection, s.opts.Collection), result, result.Stages, result.Degraded
 	s.endRetrieval(span, result)
 	return result, nil
 }
@@ -155,6 +157,7 @@ func (s *Server) find(c *gin.Context, r *retrieval.Retriever, req retrieval.Sear
 	ctx, span := s.startRetrieval(c.Request.Context(), req.Collection, req.TopK)
 	found, err := r.Search(ctx, req)
 	if err != nil {
+		n.refused(err)
 		endWithError(span, err)
 		return found, err
 	}
@@ -162,9 +165,17 @@ func (s *Server) find(c *gin.Context, r *retrieval.Retriever, req retrieval.Sear
 	for _, f := range found.Failed {
 		result.Degraded = append(result.Degraded, f.Leg)
 	}
-	n.collection, n.result, n.stages = req.Collection, result, found.Stages
+	n.collection, n.result, n.stages, n.degraded = req.Collection, result, found.Stages, result.Degraded
 	s.endRetrieval(span, result)
 	return found, nil
+}
+
+// refused notes the stage without which there was to be no answer.
+func (n *notes) refused(err error) {
+	var failed *retrieval.StageFailed
+	if errors.As(err, &failed) {
+		n.degraded = []string{failed.Leg}
+	}
 }
 
 // askUpstream asks for the answer.
