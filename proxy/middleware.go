@@ -23,6 +23,7 @@ func (s *Server) handle(work func(*gin.Context) error) gin.HandlerFunc {
 		}
 		_ = c.Error(err) // for the log line
 		if c.Writer.Written() {
+			linger(c.Request.Context())
 			panic(http.ErrAbortHandler)
 		}
 		writeError(c, err)
