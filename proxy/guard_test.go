@@ -111,7 +111,7 @@ const chatOnce = `{"model":"m","messages":[{"role":"user","content":"q"}]}`
 func TestEveryPathNeedsTheKey(t *testing.T) {
 	store, secrets := addKeys(t, access.Key{Name: "a"})
 	s, up := guarded(t, func(o *Options) { o.Keys = store })
-	for _, request := range []string{"POST /v1/chat/completions", "POST /v1/rag/search", "GET /v1/rag/collections", "GET /v1/models", "POST /v1/embeddings", "GET /", "GET /nowhere", "OPTIONS /v1/models"} {
+	for _, request := range []string{"POST /v1/chat/completions", "POST /v1/rag/search", "GET /v1/rag/collections", "GET /v1/models", "POST /v1/embeddings", "POST /", "GET /nowhere", "OPTIONS /v1/models"} {
 		method, path, _ := strings.Cut(request, " ")
 		for _, header := range [][]string{nil, {"Authorization", "Bearer rp-wrong"}, {"Authorization", secrets["a"]}, {"Authorization", "Basic " + secrets["a"]}, {"Api-Key", secrets["a"]}} {
 			w := serve(s, method, path, chatOnce, header...)

@@ -22,8 +22,8 @@ func (s *Server) ready(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"status": "ok"})
 }
 
-// root tells a person with a browser what this is.
-func (s *Server) root(c *gin.Context) {
+// about tells a person without a browser what this is.
+func (s *Server) about(c *gin.Context) {
 	c.String(http.StatusOK, `ragproxy %s
 
 An OpenAI-compatible endpoint that adds retrieval. Point an SDK's base_url at
@@ -34,5 +34,6 @@ this address with /v1 behind it:
   GET  /v1/rag/collections    what is indexed
   any other /v1/*             goes to the upstream untouched
   GET  /livez, /readyz        health
+  GET  / in a browser         the playground
 `, s.opts.Version)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,8 @@ type Options struct {
 	Aliases []Alias // further model names, listed by /v1/models
 	Observe Observe
 
+	Playground Playground
+
 	Web            Web
 	Timeouts       Timeouts
 	MaxHeaderBytes int         // 0 is net/http's 1 MiB
@@ -88,11 +91,13 @@ type Server struct {
 	tracer    trace.Tracer         // nil makes no spans
 	address   []attribute.KeyValue // the upstream's, for spans
 	explained *explained
+
+	assets func() (map[string]asset, error) // the playground's files, read when first asked for
 }
 
 // New makes a server.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, client: opts.HTTPClient}
+	s := &Server{opts: opts, client: opts.HTTPClient, assets: sync.OnceValues(loadPlayground)}
 	if s.client == nil {
 		s.client = NewHTTPClient()
 	}
@@ -123,7 +128,8 @@ func (s *Server) routes() *gin.Engine {
 	e.RedirectTrailingSlash = false // it would answer a POST with a 307
 	e.HandleMethodNotAllowed = false
 	e.Use(s.recoverer, s.requestID, s.observe, s.guard)
-	e.GET("/", s.root)
+	e.GET("/", s.handle(s.root))
+	e.GET("/playground/*file", s.handle(s.playground))
 	e.GET("/livez", s.live)
 	e.GET("/healthz", s.live)
 	e.GET("/readyz", s.ready)
