@@ -153,6 +153,7 @@ func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net
 	if err != nil {
 		return err
 	}
+	opts.Playground.Questions = demoQuestions() // the other commands end before anybody sees them
 	opts.Keys, opts.Web.Loopback = keys, isLoopback(l.Addr())
 	opts.Timeouts.ShutdownDelay = 0 // no balancer has to be told
 	server := proxy.New(opts)

@@ -122,12 +122,17 @@ func indexSample(cmd *cobra.Command, idx *index.Index, dir string) error {
 	return err
 }
 
-// demoTurns asks the origin's two questions.
+// demoQuestions are the origin's: the second one has to be rewritten.
+func demoQuestions() []string {
+	return []string{"What is Task Decomposition?", "What are some common ways of doing it?"}
+}
+
+// demoTurns asks them.
 func demoTurns(cmd *cobra.Command, base string) error {
 	out := cmd.OutOrStdout()
 	c := client{base: base + "/v1", model: "demo"}
 	var messages []chatMessage
-	for _, question := range []string{"What is Task Decomposition?", "What are some common ways of doing it?"} {
+	for _, question := range demoQuestions() {
 		messages = append(messages, chatMessage{"user", question})
 		fmt.Fprintf(out, "\nquestion: %s\n", question)
 		r, err := c.chat(cmd.Context(), messages, "", demoWatcher(out))
