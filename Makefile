@@ -1,5 +1,5 @@
 # `make check` is what CI runs; the other targets are its parts and longer runs.
-.PHONY: build test race lint fuzz bench torture soak release vuln check
+.PHONY: build test race lint fuzz bench torture soak release vuln browser check
 
 FUZZTIME ?= 60s
 
@@ -59,6 +59,13 @@ release:
 
 vuln:
 	bash .ci/vuln
+
+# The playground in a real browser; screenshots are left in .artifacts/browser/shots.
+browser: build
+	bash internal/browsertest/install.sh .artifacts/browser
+	RAGPROXY_TEST_BROWSER=$$(cat .artifacts/browser/path) RAGPROXY_TEST_AXE=$(CURDIR)/.artifacts/browser/node_modules/axe-core/axe.min.js \
+	RAGPROXY_TEST_SHOTS=$(CURDIR)/.artifacts/browser/shots RAGPROXY_TEST_BINARY=$(CURDIR)/bin/ragproxy \
+	go test -count=1 -v ./internal/browsertest
 
 check:
 	bash .ci/run

@@ -36,6 +36,7 @@ var arrows = map[string]map[string]string{
 	},
 	"internal/breaker":      {},
 	"internal/child":        {},
+	"internal/browsertest":  {},
 	"internal/clienttest":   {},
 	"internal/relaybench":   {"internal/child": "runs what it measures"},
 	"internal/release":      {},
