@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,9 +10,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ragproxy/ragproxy/proxy/sse"
@@ -50,8 +53,10 @@ type notes struct {
 
 	span, call trace.Span // the request's, and the running call's for the answer; never nil
 	called     time.Time
-	content    content
-	record     *record // for explain; nil if it is off
+	// The attributes are set at a span's end, all at once: each time costs a copy.
+	spanAttrs, callAttrs []attribute.KeyValue
+	content              content
+	record               *record // for explain; nil if it is off
 
 	prompt string // with the passages, for the record to count
 }
@@ -223,13 +228,17 @@ func (n *notes) line(line []byte) {
 	if n.content.on {
 		n.content.answer(data)
 	}
-	if !n.wanted {
+	if !n.wanted || bytes.HasSuffix(data, midway) && n.seen > 0 {
 		return
 	}
 	to = n.seen % len(n.last)
 	n.last[to] = append(n.last[to][:0], data...)
 	n.seen++
 }
+
+// midway ends a chunk that tells neither reason nor usage, as most upstreams
+// write it.
+var midway = []byte(`"finish_reason":null}]}`)
 
 // hasDelta says whether a chunk has anything of the answer, thoughts and tool
 // calls among it.
@@ -258,7 +267,8 @@ type reply struct {
 
 // readReply reads a chunk, or a whole answer; what is known already stays.
 func (n *notes) readReply(b []byte) {
-	gjson.ParseBytes(b).ForEach(func(key, value gjson.Result) bool {
+	// b stays as it is and where it is: what is read of it need not be copied.
+	gjson.Parse(unsafe.String(unsafe.SliceData(b), len(b))).ForEach(func(key, value gjson.Result) bool {
 		switch {
 		case key.Str == "usage" && n.usage == (usage{}) && value.IsObject():
 			n.usage = usageOf(value)

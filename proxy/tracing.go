@@ -45,12 +45,13 @@ func (s *Server) startRequest(c *gin.Context, n *notes) {
 	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, method) {
 		method = "_OTHER"
 	}
-	ctx, n.span = s.tracer.Start(ctx, method+" "+n.route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+	ctx, n.span = s.tracer.Start(ctx, method+" "+n.route, trace.WithSpanKind(trace.SpanKindServer))
+	n.spanAttrs = append(make([]attribute.KeyValue, 0, 8),
 		attribute.String("http.request.method", method),
 		attribute.String("http.route", n.route),
 		attribute.String("url.path", shortened(r.URL.Path)),
 		attribute.String("ragproxy.request.id", n.id),
-	))
+	)
 	c.Request = r.WithContext(ctx)
 }
 
@@ -151,16 +152,16 @@ func (s *Server) startCall(ctx context.Context, n *notes) context.Context {
 	if s.tracer == nil {
 		return ctx
 	}
-	attrs := chatAttributes(n.asked, n.stream, s.address)
+	n.callAttrs = chatAttributes(n.asked, n.stream, s.address)
 	if n.choices > 1 {
-		attrs = append(attrs, attribute.Int("gen_ai.request.choice.count", n.choices))
+		n.callAttrs = append(n.callAttrs, attribute.Int("gen_ai.request.choice.count", n.choices))
 	}
-	ctx, n.call = s.tracer.Start(ctx, "chat "+shortened(n.asked), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
+	ctx, n.call = s.tracer.Start(ctx, "chat "+shortened(n.asked), trace.WithSpanKind(trace.SpanKindClient))
 	return ctx
 }
 
 func chatAttributes(model string, stream bool, address []attribute.KeyValue) []attribute.KeyValue {
-	return append(append(make([]attribute.KeyValue, 0, 8),
+	return append(append(make([]attribute.KeyValue, 0, 16),
 		attribute.String("gen_ai.operation.name", "chat"),
 		attribute.String("gen_ai.provider.name", provider),
 		attribute.String("gen_ai.request.model", shortened(model)),
@@ -190,7 +191,7 @@ func (n *notes) endCall(status int) {
 	if !n.call.IsRecording() {
 		return
 	}
-	attrs := make([]attribute.KeyValue, 0, 8) // set at once: each time costs a copy
+	attrs := n.callAttrs
 	if n.usage != (usage{}) {
 		attrs = append(attrs, usageAttributes(n.usage)...)
 	}
@@ -230,7 +231,7 @@ func (s *Server) endSpans(c *gin.Context, n *notes, status int) {
 		return
 	}
 	n.endCall(status)
-	attrs := append(make([]attribute.KeyValue, 0, 3), attribute.Int("http.response.status_code", c.Writer.Status()))
+	attrs := append(n.spanAttrs, attribute.Int("http.response.status_code", c.Writer.Status()))
 	if key := clientOf(c).ID(); key != "" {
 		attrs = append(attrs, attribute.String("ragproxy.key", key))
 	}
