@@ -135,7 +135,7 @@ func printExplanation(w io.Writer, body []byte) error {
 		if h.Rerank != nil {
 			rerank = fmt.Sprintf("#%d", h.Rerank.Rank)
 		}
-		fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%s\t%s\t%s\n", passage, h.Score, vector, bm25, rerank, cmp.Or(h.Cut, "-"), h.ID+"  "+flat(h.Title))
+		fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%s\t%s\t%s\n", passage, h.Score, vector, bm25, rerank, cmp.Or(h.Cut, "-"), flat(h.ID)+"  "+flat(h.Title))
 	}
 	return table.Flush()
 }
