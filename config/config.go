@@ -97,7 +97,8 @@ type Embedding struct {
 	// BaseURL is for provider openai only. When empty: upstream.base_url unless
 	// that is builtin, else OPENAI_BASE_URL, else https://api.openai.com/v1.
 	BaseURL string `key:"base_url"`
-	// APIKey is as configured; use [Config.EmbeddingKey].
+	// APIKey goes to base_url; when empty: upstream.api_key or OPENAI_API_KEY
+	// where that is of the same origin, else none. Code uses [Config.EmbeddingKey].
 	APIKey string `key:"api_key" secret:"true"`
 	// Dimensions is sent as `dimensions` and checked in each answer; 0 sends
 	// nothing and takes the model's own number. 0 to 16384. Default 0.
@@ -123,7 +124,8 @@ type Rewrite struct {
 	History bool `key:"history"`
 	// BaseURL is as upstream.base_url; empty = the same as that.
 	BaseURL string `key:"base_url"`
-	// APIKey is as configured; use [Config.RewriteKey].
+	// APIKey is as embedding.api_key; when nothing is configured the client's own
+	// goes to the upstream's origin. Code uses [Config.RewriteKey].
 	APIKey string `key:"api_key" secret:"true"`
 }
 
@@ -175,7 +177,7 @@ type Rerank struct {
 	// BaseURL is what stands before /rerank, mostly ending in /v1 for cohere
 	// (https://api.cohere.com/v2). Required where kind is set.
 	BaseURL string `key:"base_url"`
-	// APIKey is as configured; use [Config.RerankKey].
+	// APIKey is as embedding.api_key. Code uses [Config.RerankKey].
 	APIKey string `key:"api_key" secret:"true"`
 	// Model as the API names it; servers of one model need none, tei ignores it.
 	Model string `key:"model"`
