@@ -14,6 +14,7 @@ const module = "github.com/ragproxy/ragproxy/"
 // with its reason. Test files may import more.
 var arrows = map[string]map[string]string{
 	"config":             {},
+	"docs/examples/go":   {},
 	"index":              {},
 	"index/embed":        {"index": "implements Embedder's contract", "internal/breaker": "leaves a dead server alone"},
 	"index/embed/minilm": {"internal/simd": "its loops"},
