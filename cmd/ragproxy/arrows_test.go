@@ -79,25 +79,7 @@ var arrows = map[string]map[string]string{
 const longest = 4
 
 func TestArrows(t *testing.T) {
-	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...", "./testdata")
-	cmd.Dir = "../.."
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, &stderr)
-	}
-	graph := map[string][]string{}
-	for line := range strings.Lines(string(out)) {
-		words := strings.Fields(line)
-		from := strings.TrimPrefix(words[0], module)
-		graph[from] = nil
-		for _, to := range words[1:] {
-			if to, ours := strings.CutPrefix(to, module); ours {
-				graph[from] = append(graph[from], to)
-			}
-		}
-	}
+	graph := imports(t)
 	for from, targets := range graph {
 		if from == "cmd/ragproxy" {
 			continue // ties all parts
@@ -125,6 +107,31 @@ func TestOnlyCmdReadsConfig(t *testing.T) {
 			t.Errorf("%s may import config: only cmd may", from)
 		}
 	}
+}
+
+// imports are the imports between our packages, by their paths in the project.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...", "./testdata")
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	graph := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		from := strings.TrimPrefix(words[0], module)
+		graph[from] = nil
+		for _, to := range words[1:] {
+			if to, ours := strings.CutPrefix(to, module); ours {
+				graph[from] = append(graph[from], to)
+			}
+		}
+	}
+	return graph
 }
 
 func depth(graph map[string][]string, from string) int {

@@ -99,8 +99,16 @@ const failing = `curl() { command curl -sS --fail-with-body --max-time 60 "$@"; 
 func TestDocExamplesGo(t *testing.T) {
 	p, dir := startExamples(t)
 	defer p.stop(t)
+	files := map[string]string{} // with the address of the server under test
+	for _, name := range []string{"main.go", "stream.go", "complete.go", "documents.go"} {
+		source, err := os.ReadFile(filepath.Join(dir, "go", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["docs/examples/go/"+name] = string(source)
+	}
 	program := filepath.Join(dir, "example.exe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "-overlay", overlay(t, dir), "./docs/examples/go")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "-overlay", overlayOf(t, dir, files), "./docs/examples/go")
 	build.Dir = project
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -108,20 +116,20 @@ func TestDocExamplesGo(t *testing.T) {
 	runExamples(t, dir, func(name string) []string { return []string{program, name} })
 }
 
-// overlay has the Go examples with the address of the server under test.
-func overlay(t *testing.T, dir string) string {
+// overlayOf writes files that stand for those of the project, by their names
+// from its folder, and gives the file for go build -overlay.
+func overlayOf(t *testing.T, dir string, files map[string]string) string {
 	t.Helper()
 	replace := map[string]string{}
-	files, err := filepath.Glob(filepath.Join(examplesDir, "go", "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		at, err := filepath.Abs(name)
+	for name, text := range files {
+		at, err := filepath.Abs(filepath.Join(project, filepath.FromSlash(name)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		replace[at] = filepath.Join(dir, "go", filepath.Base(name))
+		replace[at] = filepath.Join(dir, "overlay-"+filepath.Base(at))
+		if err := os.WriteFile(replace[at], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	b, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
