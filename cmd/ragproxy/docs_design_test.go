@@ -57,11 +57,7 @@ func mermaid(graph map[string][]string) string {
 // TestContributingExample builds the dialect that CONTRIBUTING.md adds.
 func TestContributingExample(t *testing.T) {
 	const file = "proxy/dialect/links.go"
-	source, err := os.ReadFile(filepath.Join(project, "CONTRIBUTING.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := readPage("CONTRIBUTING.md", string(source)).blocks
+	blocks := readBlocks(t, "CONTRIBUTING.md")
 	i := slices.IndexFunc(blocks, func(b block) bool { return b.info == "go "+file })
 	if i < 0 {
 		t.Fatalf("CONTRIBUTING.md has no block %q", "go "+file)

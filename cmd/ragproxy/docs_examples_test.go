@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const examplesDir = project + "/docs/examples"
@@ -174,12 +176,8 @@ func pinnedClients(t *testing.T) string {
 
 // TestReadmeSnippets holds the README's snippets to the examples, which run.
 func TestReadmeSnippets(t *testing.T) {
-	source, err := os.ReadFile(filepath.Join(project, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	examples := map[string]string{"python": "python/stream.py", "js": "node/stream.mjs", "go": "go/stream.go", "sh": "curl/stream.sh"}
-	for _, b := range readPage("README.md", string(source)).blocks {
+	for _, b := range readBlocks(t, "README.md") {
 		name, ok := examples[b.info]
 		if !ok {
 			continue
@@ -201,6 +199,63 @@ func TestReadmeSnippets(t *testing.T) {
 	for kind, name := range examples {
 		t.Errorf("README.md has no block %s, want docs/examples/%s", kind, name)
 	}
+}
+
+// TestReadmeSession holds the README's recorded session to what the demo says.
+func TestReadmeSession(t *testing.T) {
+	const prompt = "$ ragproxy demo --once\n"
+	recorded := ""
+	for _, b := range readBlocks(t, "README.md") {
+		if b.info == "text" && strings.HasPrefix(b.text, prompt) {
+			recorded = strings.TrimPrefix(b.text, prompt)
+		}
+	}
+	demo := ragproxyIn(t, t.TempDir(), nil, "demo", "--once")
+	got, err := demo.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.TrimSpace(recorded), strings.TrimSpace(string(got))); diff != "" {
+		t.Errorf("README.md has another session (-recorded +demo):\n%s", diff)
+	}
+}
+
+var figure = regexp.MustCompile(`(?:^|[ |])(\d*\.\d+|\d[\d,]*)(?: us)?(?:[ ,|]|$)`)
+
+// TestReadmeFigures wants the table of measurements to say only what
+// docs/benchmarks.md says.
+func TestReadmeFigures(t *testing.T) {
+	measured, err := os.ReadFile(filepath.Join(project, "docs", "benchmarks.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(filepath.Join(project, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(source), "\n## Beside other ways\n")
+	table, _, ok := strings.Cut(rest, "\nWhat others do")
+	if !ok {
+		t.Fatal("README.md has no measurements")
+	}
+	figures := figure.FindAllStringSubmatch(table, -1)
+	if len(figures) < 15 {
+		t.Errorf("got %d figures: the check misses some", len(figures))
+	}
+	for _, m := range figures {
+		if len(m[1]) > 2 && !strings.Contains(string(measured), m[1]) {
+			t.Errorf("README.md says %s, docs/benchmarks.md does not", m[1])
+		}
+	}
+}
+
+func readBlocks(t *testing.T, name string) []block {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join(project, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readPage(name, string(source)).blocks
 }
 
 // onePage is a PDF that says "Hello". Readers rebuild the table that it lacks.
