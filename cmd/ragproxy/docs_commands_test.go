@@ -310,4 +310,3 @@ func checkGoRun(t *testing.T, where string, words []string) {
 		}
 	}
 }
-
