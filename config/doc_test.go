@@ -6,10 +6,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +130,7 @@ func (d *docWriter) write() string {
 		fmt.Fprintf(&d.b, "\n## %s\n\n%s\n\n", name, d.about(field.Type, name))
 		d.table(tree.Field(i), name)
 	}
-	fmt.Fprintf(&d.b, "\n## aliases\n\nA list; each item is a model name that clients see, with settings of its own. As a variable it is JSON: `RAGPROXY_ALIASES=[{\"name\": \"docs\", \"model\": \"gpt-4o\"}]`.\n\n| member | type | what it is |\n|---|---|---|\n")
+	fmt.Fprintf(&d.b, "\n## aliases\n\nA list; each item is a model name that clients see, with settings of its own. As a variable it is JSON: `RAGPROXY_ALIASES=[{\"name\": \"docs\", \"model\": \"gpt-4o\"}]`.\n\n| member | values | what it is |\n|---|---|---|\n")
 	alias := reflect.TypeFor[Alias]()
 	for i := range alias.NumField() {
 		f := alias.Field(i)
@@ -150,7 +152,7 @@ func (d *docWriter) about(typ reflect.Type, name string) string {
 }
 
 func (d *docWriter) table(section reflect.Value, prefix string) {
-	d.b.WriteString("| key | variable | type | default | what it is |\n|---|---|---|---|---|\n")
+	d.b.WriteString("| key | variable | values | default | what it is |\n|---|---|---|---|---|\n")
 	for i := range section.NumField() {
 		f := section.Type().Field(i)
 		key := f.Tag.Get("key")
@@ -165,10 +167,10 @@ func (d *docWriter) table(section reflect.Value, prefix string) {
 			text += " See [aliases](#aliases)."
 		}
 		if f.Tag.Get("secret") == "true" {
-			text += " Secret: never shown or logged."
+			text += " Secret: never logged, shown by its last four characters at most."
 		}
 		d.variables[envName(key)] = true
-		fmt.Fprintf(&d.b, "| `%s` | `%s` | %s | %s | %s |\n", key, envName(key), kindOf(f.Type), d.standard(key, section.Field(i), said), text)
+		fmt.Fprintf(&d.b, "| `%s` | `%s` | %s | %s | %s |\n", key, envName(key), d.values(key, f.Type), d.standard(key, section.Field(i), said), text)
 	}
 }
 
@@ -234,12 +236,82 @@ func (d *docWriter) standard(key string, v reflect.Value, said string) string {
 	return "`" + value + "`"
 }
 
+// shortDuration writes 10m, not 10m0s.
 func shortDuration(v time.Duration) string {
 	s := v.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
 	}
 	return s
+}
+
+var (
+	oneOfRule   = regexp.MustCompile(`^must be one of (.*), got `)
+	betweenRule = regexp.MustCompile(`^must be between (\S+) and (\S+), got `)
+)
+
+// values says what may be written, in the words of the check that refuses
+// everything else.
+func (d *docWriter) values(key string, typ reflect.Type) string {
+	refusal := d.refusal(key)
+	if m := oneOfRule.FindStringSubmatch(refusal); m != nil {
+		return "`" + strings.ReplaceAll(m[1], ", ", "`, `") + "`"
+	}
+	if m := betweenRule.FindStringSubmatch(refusal); m != nil {
+		low, high := boundary(m[1]), boundary(m[2])
+		if high == strconv.Itoa(math.MaxInt32) {
+			return kindOf(typ) + ", " + low + " or more"
+		}
+		return kindOf(typ) + ", " + low + " to " + high
+	}
+	switch {
+	case strings.HasPrefix(refusal, "must be host:port"):
+		return "host:port"
+	case strings.Contains(refusal, "URL"):
+		return "URL"
+	case strings.HasPrefix(refusal, "must be a file"):
+		return "file"
+	}
+	return kindOf(typ)
+}
+
+func boundary(text string) string {
+	if v, err := time.ParseDuration(text); err == nil && text != "0" {
+		return shortDuration(v)
+	}
+	return text
+}
+
+// refusal is what the check says of a value of the key that cannot be right, ""
+// if there is none.
+func (d *docWriter) refusal(key string) string {
+	c := Default()
+	c.sources, c.DataDir, c.Rerank.Kind = map[string]string{}, d.t.TempDir(), "tei"
+	for _, f := range leaves(c, "") {
+		if f.key != key {
+			continue
+		}
+		switch field := f.field.(type) {
+		case *string:
+			*field = "\x01 no such value"
+		case *int:
+			*field = math.MinInt32
+		case *float64:
+			*field = math.Inf(-1)
+		case *time.Duration:
+			*field = math.MinInt64
+		case *Bytes:
+			*field = math.MinInt64
+		}
+	}
+	for _, p := range c.validate() {
+		if p.Key == key {
+			return p.Text
+		}
+	}
+	return ""
 }
 
 func kindOf(typ reflect.Type) string {
