@@ -11,8 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 const examplesDir = project + "/docs/examples"
@@ -174,90 +172,6 @@ func pinnedClients(t *testing.T) string {
 	return dir
 }
 
-// TestReadmeSnippets holds the README's snippets to the examples, which run.
-func TestReadmeSnippets(t *testing.T) {
-	examples := map[string]string{"python": "python/stream.py", "js": "node/stream.mjs", "go": "go/stream.go", "sh": "curl/stream.sh"}
-	for _, b := range readBlocks(t, "README.md") {
-		name, ok := examples[b.info]
-		if !ok {
-			continue
-		}
-		delete(examples, b.info)
-		example, err := os.ReadFile(filepath.Join(examplesDir, filepath.FromSlash(name)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := string(example)
-		if _, rest, ok := strings.Cut(want, "\t// snippet\n"); ok {
-			want, _, _ = strings.Cut(rest, "\t// end\n")
-			want = regexp.MustCompile(`(?m)^\t`).ReplaceAllString(want, "")
-		}
-		if b.text != want {
-			t.Errorf("README.md:%d is not docs/examples/%s:\n%s", b.line, name, b.text)
-		}
-	}
-	for kind, name := range examples {
-		t.Errorf("README.md has no block %s, want docs/examples/%s", kind, name)
-	}
-}
-
-// TestReadmeSession holds the README's recorded session to what the demo says.
-func TestReadmeSession(t *testing.T) {
-	const prompt = "$ ragproxy demo --once\n"
-	recorded := ""
-	for _, b := range readBlocks(t, "README.md") {
-		if b.info == "text" && strings.HasPrefix(b.text, prompt) {
-			recorded = strings.TrimPrefix(b.text, prompt)
-		}
-	}
-	demo := ragproxyIn(t, t.TempDir(), nil, "demo", "--once")
-	got, err := demo.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.TrimSpace(recorded), strings.TrimSpace(string(got))); diff != "" {
-		t.Errorf("README.md has another session (-recorded +demo):\n%s", diff)
-	}
-}
-
-var figure = regexp.MustCompile(`(?:^|[ |])(\d*\.\d+|\d[\d,]*)(?: us)?(?:[ ,|]|$)`)
-
-// TestReadmeFigures wants the table of measurements to say only what
-// docs/benchmarks.md says.
-func TestReadmeFigures(t *testing.T) {
-	measured, err := os.ReadFile(filepath.Join(project, "docs", "benchmarks.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile(filepath.Join(project, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(source), "\n## Beside other ways\n")
-	table, _, ok := strings.Cut(rest, "\nWhat others do")
-	if !ok {
-		t.Fatal("README.md has no measurements")
-	}
-	figures := figure.FindAllStringSubmatch(table, -1)
-	if len(figures) < 15 {
-		t.Errorf("got %d figures: the check misses some", len(figures))
-	}
-	for _, m := range figures {
-		if len(m[1]) > 2 && !strings.Contains(string(measured), m[1]) {
-			t.Errorf("README.md says %s, docs/benchmarks.md does not", m[1])
-		}
-	}
-}
-
-func readBlocks(t *testing.T, name string) []block {
-	t.Helper()
-	source, err := os.ReadFile(filepath.Join(project, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return readPage(name, string(source)).blocks
-}
-
 // onePage is a PDF that says "Hello". Readers rebuild the table that it lacks.
 const onePage = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
 	"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj\n" +
@@ -291,14 +205,20 @@ func TestDocSnippetsRun(t *testing.T) {
 	}
 }
 
-// runSnippet runs a block against the server in dir; https://example.org is a
-// page of this test.
-func runSnippet(t *testing.T, page string, b block, base, dir string) {
+// onePost is a server that stands for https://example.org.
+func onePost(t *testing.T) *httptest.Server {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, `<html><title>A post</title><h1 class="post-title">A post</h1><p class="post-content">What it says.</p></html>`)
+		io.WriteString(w, `<html><title>A post</title><main><h1 class="post-title">A post</h1><p class="post-content">What it says.</p></main></html>`)
 	}))
-	defer site.Close()
+	t.Cleanup(site.Close)
+	return site
+}
+
+// runSnippet runs a block against the server in dir.
+func runSnippet(t *testing.T, page string, b block, base, dir string) {
+	t.Helper()
+	site := onePost(t)
 	script := strings.NewReplacer(served, base, "https://example.org", site.URL).Replace(b.text)
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", failing+script)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
