@@ -27,7 +27,7 @@ func TestOpenWebUI(t *testing.T) {
 	base := startWebUI(t, installed, startProxy(t, up.url))
 	t.Logf("Open WebUI %s", skipNews(t, base))
 
-	p := browser.Open(t, tabs, base+"/?models=docs", 1200, 1200)
+	p := browser.Open(t, tabs, base+"/?models=docs", 1000, 1240)
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.Shoot("openwebui-failed")

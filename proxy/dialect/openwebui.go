@@ -1,6 +1,11 @@
 package dialect
 
-import "github.com/ragproxy/ragproxy/retrieval"
+import (
+	"cmp"
+	"strings"
+
+	"github.com/ragproxy/ragproxy/retrieval"
+)
 
 // openwebui sends what Open WebUI's own retrieval sends: status lines and one
 // source event a passage. It gets no annotations, which it would save a second
@@ -36,9 +41,10 @@ type webuiPlace struct {
 }
 
 type webuiChunk struct {
-	Source string `json:"source"`
-	Name   string `json:"name"`
-	URL    string `json:"url"`
+	Source   string `json:"source"`
+	Name     string `json:"name"`
+	URL      string `json:"url"`
+	External bool   `json:"external,omitempty"`
 }
 
 func newOpenWebUI(req Request, sink Sink) Encoder {
@@ -70,14 +76,27 @@ func (o *openwebui) source(s retrieval.Source) {
 	one := []retrieval.Source{s}
 	o.sink.Event(fit(maxFrame, one, func(limit int) []byte {
 		j := sourcesJSON(one, o.req.Text, limit)[0]
-		name := j.Title
-		if name == "" {
-			name = j.ID
-		}
+		name := webuiName(j)
 		return frame(o.req, "event", marshal(webuiEvent{"source", webuiSource{
-			webuiPlace{j.ID, name, j.Link}, []string{j.Text}, []webuiChunk{{j.ID, name, j.Link}}, []float64{j.Score},
+			webuiPlace{j.ID, name, j.Link}, []string{j.Text}, []webuiChunk{{j.ID, name, j.Link, isAddress(j.ID)}}, []float64{j.Score},
 		}}))
 	}))
+}
+
+// webuiName is what a source is called. Open WebUI (0.12.4, Citations.svelte)
+// has Google asked for the icon of each source whose name is an address, which
+// tells it the address, and takes an id that is one for the name unless the
+// passage is "external".
+func webuiName(j sourceJSON) string {
+	name := cmp.Or(j.Title, j.ID)
+	if isAddress(name) {
+		_, name, _ = strings.Cut(name, "://")
+	}
+	return name
+}
+
+func isAddress(s string) bool {
+	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
 }
 
 func (o *openwebui) send(kind string, data any) {
