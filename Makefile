@@ -51,6 +51,15 @@ SOAK_FOR ?= 1h
 soak:
 	go run ./internal/soak -for $(SOAK_FOR)
 
+# The pinned Open WebUI (Python 3.11 or 3.12, 770 MB on disk) over ragproxy, asked
+# in a real browser; the screenshot is left in .artifacts/openwebui/shots.
+.PHONY: openwebui
+openwebui:
+	bash internal/openwebui/install.sh .artifacts/openwebui
+	bash internal/browsertest/install.sh .artifacts/browser
+	RAGPROXY_TEST_OPENWEBUI=$(CURDIR)/.artifacts/openwebui RAGPROXY_TEST_BROWSER=$$(cat .artifacts/browser/path) \
+	RAGPROXY_TEST_SHOTS=$(CURDIR)/.artifacts/openwebui/shots go test -count=1 -v ./internal/openwebui
+
 # The commit that is checked out, for each platform, with sums and what each
 # binary is made of. The same commit and the same Go give the same bytes.
 release:

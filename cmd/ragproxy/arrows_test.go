@@ -54,6 +54,8 @@ var arrows = map[string]map[string]string{
 		"index":     "its passages are chunks",
 		"retrieval": "writes the prompts that it measures",
 	},
+	"internal/browser":   {},
+	"internal/openwebui": {},
 	"retrieval/eval": {
 		"index":     "judges chunks",
 		"retrieval": "asks the pipeline",

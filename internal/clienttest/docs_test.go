@@ -17,6 +17,11 @@ const docsFile = "../../docs/clients.md"
 //go:embed testdata/clients.md.head
 var docsHead string
 
+// docsTail is what other tests than this package's have seen.
+//
+//go:embed testdata/clients.md.tail
+var docsTail string
+
 // TestPins holds the lock files to one version for every package and no hosts.
 func TestPins(t *testing.T) {
 	lock, err := os.ReadFile("clients/package-lock.json")
@@ -74,6 +79,7 @@ func clientsDoc(t *testing.T, m matrix) string {
 	for _, c := range clients() {
 		writeClient(t, &b, m, c)
 	}
+	b.WriteString(docsTail)
 	return b.String()
 }
 

@@ -27,7 +27,7 @@ func TestOpenWebUI(t *testing.T) {
 	base := startWebUI(t, installed, startProxy(t, up.url))
 	t.Logf("Open WebUI %s", skipNews(t, base))
 
-	p := browser.Open(t, tabs, base+"/?models=docs", 1000, 1240)
+	p := browser.Open(t, tabs, base+"/?models=docs", 1000, 1300)
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.Shoot("openwebui-failed")
@@ -40,6 +40,7 @@ func TestOpenWebUI(t *testing.T) {
 		m.checkStatus(q.query, len(got.passages))
 		m.checkList(got)
 		if q.question == followUp {
+			p.Until("the greeting is gone", `!document.querySelector("[data-sonner-toast]")`)
 			p.Shoot("openwebui")
 		}
 		m.checkMarks(got)
