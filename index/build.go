@@ -164,7 +164,7 @@ func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, e
 	if d.ID == "" || !utf8.ValidString(d.ID) {
 		return 0, &DocumentError{fmt.Errorf("document %q has no id, or one that is not UTF-8", d.ID)}
 	}
-	hash, err := b.hash(d)
+	hash, err := hashDocument(b.index.opts.Splitter.Name(), d)
 	if err != nil {
 		b.Keep(d.ID)
 		return 0, &DocumentError{fmt.Errorf("document %q: %w", d.ID, err)}
@@ -192,8 +192,8 @@ func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, e
 	return change, b.enqueue(ctx, pendingDoc{rec, hash, b.index.opts.Splitter.Split(d.Text)})
 }
 
-// hash covers everything that decides what a document's chunks are.
-func (b *Builder) hash(d Document) (key, error) {
+// hashDocument covers everything that decides what a document's chunks are.
+func hashDocument(splitter string, d Document) (key, error) {
 	meta, err := json.Marshal(d.Meta)
 	if err != nil {
 		return key{}, fmt.Errorf("write metadata: %w", err)
@@ -205,7 +205,7 @@ func (b *Builder) hash(d Document) (key, error) {
 		}
 	}
 	h := sha256.New()
-	for _, s := range []string{b.index.opts.Splitter.Name(), d.URL, d.Title, string(meta) + string(marks), d.Text} {
+	for _, s := range []string{splitter, d.URL, d.Title, string(meta) + string(marks), d.Text} {
 		fmt.Fprintf(h, "%d:%s", len(s), s)
 	}
 	return key(h.Sum(nil)[:16]), nil

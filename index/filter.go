@@ -12,6 +12,7 @@ import (
 // filter is a test of documents, made by parseFilters.
 type filter interface {
 	matches(d *docRecord) bool
+	tree() Filter
 }
 
 const (

@@ -75,7 +75,7 @@ func (d *docRecord) embedded(text string) string {
 
 // key is the beginning of a SHA-256: of a document's id, of everything that
 // was loaded, of a chunk's text.
-type key [16]byte
+type key = Key
 
 func keyOf(text string) key {
 	sum := sha256.Sum256([]byte(text))

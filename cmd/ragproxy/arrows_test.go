@@ -18,12 +18,14 @@ var arrows = map[string]map[string]string{
 	"index":              {},
 	"index/embed":        {"index": "implements Embedder's contract", "internal/breaker": "leaves a dead server alone"},
 	"index/embed/minilm": {"internal/simd": "its loops"},
+	"index/enginetest":   {"index": "asks its engines"},
 	"index/lexical":      {"index": "implements KeywordEngine"},
 	"index/load": {
 		"index":             "makes documents",
 		"index/load/pdfium": "reads PDF",
 	},
 	"index/load/pdfium": {},
+	"index/postgres":    {"index": "implements Engine", "index/lexical": "keeps its words, scores as it does"},
 	"index/split":       {"index": "makes pieces"},
 	"index/vector": {
 		"index":         "implements VectorEngine",
@@ -39,6 +41,7 @@ var arrows = map[string]map[string]string{
 	"internal/child":        {},
 	"internal/browsertest":  {},
 	"internal/clienttest":   {},
+	"internal/pgtest":       {},
 	"internal/relaybench":   {"internal/child": "runs what it measures"},
 	"internal/release":      {},
 	"internal/soak":         {"internal/child": "runs what it loads"},

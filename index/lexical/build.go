@@ -75,17 +75,21 @@ type writer struct {
 }
 
 func (w *writer) add(chunk index.Chunk) error {
-	text := chunk.Text
-	if chunk.Title != "" {
-		text = chunk.Title + "\n" + chunk.Title + "\n" + chunk.Text
-	}
-	doc, tokens := toDocument("c", text, w.analyzer) // zap wants an id; we know its number
+	doc, tokens := toDocument("c", chunkText(chunk), w.analyzer) // zap wants an id; we know its number
 	w.documents++
 	w.tokens += tokens
 	if w.batch = append(w.batch, doc); len(w.batch) < batchSize {
 		return nil
 	}
 	return w.flush()
+}
+
+// chunkText is what is indexed of a chunk.
+func chunkText(c index.Chunk) string {
+	if c.Title == "" {
+		return c.Text
+	}
+	return c.Title + "\n" + c.Title + "\n" + c.Text
 }
 
 // toDocument makes the leanest document: no term vectors, no stored text, no

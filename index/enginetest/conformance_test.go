@@ -1,0 +1,83 @@
+package enginetest_test
+
+import (
+	"testing"
+
+	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/enginetest"
+	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/postgres"
+	"github.com/ragproxy/ragproxy/index/split"
+	"github.com/ragproxy/ragproxy/index/vector"
+	"github.com/ragproxy/ragproxy/internal/pgtest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Run("local", func(t *testing.T) { enginetest.Run(t, local()) })
+	t.Run("postgres", func(t *testing.T) {
+		server := pgtest.Start(t)
+		enginetest.Run(t, onPostgres(server, postgres.Options{}))
+	})
+	// A graph from the first chunk on, where the others compare all vectors.
+	t.Run("postgres-graph", func(t *testing.T) {
+		server := pgtest.Start(t)
+		enginetest.Run(t, onPostgres(server, postgres.Options{HNSWFrom: 1}))
+	})
+}
+
+func splitter(t testing.TB) index.Splitter {
+	t.Helper()
+	s, err := split.NewRecursive(split.Options{Size: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func local() enginetest.Backend {
+	return enginetest.Backend{New: func(t testing.TB) enginetest.Store {
+		dir := t.TempDir()
+		return func(t testing.TB, e index.Embedder) index.Engine {
+			t.Helper()
+			keyword, err := lexical.New(lexical.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			exact, err := vector.New("exact")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return closed(t, index.Open(index.Options{
+				Dir: dir, Embedder: e, Splitter: splitter(t), Vector: exact, VectorByName: vector.New, Keyword: keyword,
+			}))
+		}
+	}}
+}
+
+func onPostgres(server *pgtest.Server, opts postgres.Options) enginetest.Backend {
+	return enginetest.Backend{
+		New: func(t testing.TB) enginetest.Store {
+			url := server.Database(t)
+			return func(t testing.TB, e index.Embedder) index.Engine {
+				t.Helper()
+				o := opts
+				o.URL, o.Embedder, o.Splitter = url, e, splitter(t)
+				x, err := postgres.Open(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return closed(t, x)
+			}
+		},
+		Kill: server.Kill, Restart: server.Restart,
+	}
+}
+
+func closed(t testing.TB, x index.Engine) index.Engine {
+	t.Cleanup(func() {
+		if err := x.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return x
+}

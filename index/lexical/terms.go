@@ -1,0 +1,72 @@
+package lexical
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+// The parameters of BM25 where nothing else is said, and of the ceiling; for
+// engines that score elsewhere (see [Terms]).
+const (
+	K1      = 1.2
+	B       = 0.75
+	Fitting = fitting
+	Doubt   = doubt
+)
+
+// Terms are the words of one of the [Analyzers], for engines that keep postings
+// themselves and score them as this package does; safe for concurrent use.
+type Terms struct {
+	name     string
+	analyzer analysis.Analyzer
+}
+
+// NewTerms takes the name of an engine as in a manifest, "bleve-bm25:de".
+func NewTerms(engine string) (*Terms, error) {
+	name, ok := strings.CutPrefix(engine, namePrefix)
+	if !ok {
+		return nil, fmt.Errorf("keyword index: no engine %q: write %s and an analyzer", engine, namePrefix)
+	}
+	a, err := newAnalyzer(name)
+	if err != nil {
+		return nil, fmt.Errorf("keyword index: %w", err)
+	}
+	return &Terms{name, a}, nil
+}
+
+// Engine is the name of the engine with these words.
+func (t *Terms) Engine() string { return namePrefix + t.name }
+
+// Chunk counts the words of a chunk, and gives its length in words.
+func (t *Terms) Chunk(c index.Chunk) (counts map[string]int, length int) {
+	counts = map[string]int{}
+	for _, token := range t.analyzer.Analyze([]byte(chunkText(c))) {
+		length++
+		if len(token.Term) > 0 {
+			counts[string(token.Term)]++
+		}
+	}
+	return counts, length
+}
+
+// QueryTerm is a word of a query and how often it is there. Where Pairs is
+// set it is a single character that stands for all pairs with it, too.
+type QueryTerm struct {
+	Text  string
+	Count int
+	Pairs bool
+}
+
+// Query gives the words of a query in their order, each once.
+func (t *Terms) Query(query string) []QueryTerm {
+	s := searcher{analyzer: t.analyzer}
+	var out []QueryTerm
+	for _, term := range s.terms(query) {
+		out = append(out, QueryTerm{string(term.text), int(term.count), term.pairs})
+	}
+	return out
+}

@@ -1,0 +1,407 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+// Exists implements [index.Engine].
+func (e *Engine) Exists(ctx context.Context, collection string) error {
+	_, err := published(ctx, e.pool, collection)
+	return err
+}
+
+// Search implements [index.Engine]. Both legs are one round trip, and one
+// transaction that sees one generation. Where the embedder is slower than
+// Options.Patience the keyword leg goes ahead and the vector leg follows; if a
+// run was published between the two, both are asked again.
+func (e *Engine) Search(ctx context.Context, q index.Query) (index.Legs, error) {
+	filter, err := index.ParseFilters(q.Filters)
+	if err != nil {
+		return index.Legs{}, err
+	}
+	begin := time.Now()
+	s := &search{engine: e, question: question{Query: q, filter: filter}, begin: begin}
+	if s.row, err = e.lookUp(ctx, q.Collection); errors.Is(err, index.ErrNotFound) {
+		return index.Legs{}, err
+	}
+	if err != nil {
+		s.fail(failed(ctx, err))
+		return s.legs, nil
+	}
+	if q.Depth < 1 {
+		return s.legs, nil
+	}
+	if err := s.run(ctx); err != nil {
+		return index.Legs{}, err
+	}
+	return s.legs, nil
+}
+
+// failed tells the context's own error where that is why, and a server that
+// cannot be reached by the mark of both legs.
+func failed(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if isServers(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", index.ErrOpen, err)
+}
+
+// lookUp gives what is known of a collection, and asks where nothing is.
+func (e *Engine) lookUp(ctx context.Context, collection string) (row, error) {
+	e.mu.Lock()
+	r, ok := e.known[collection]
+	e.mu.Unlock()
+	if ok && r.chunks > 0 { // of an empty one nobody may have been told that it is not any more
+		return r, nil
+	}
+	r, err := published(ctx, e.pool, collection)
+	if err == nil {
+		e.learn(r)
+	}
+	return r, err
+}
+
+func (e *Engine) learn(r row) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.known[r.name] = r
+}
+
+func (e *Engine) forget(collection string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.known, collection)
+}
+
+// search is one query under way.
+type search struct {
+	question
+	engine *Engine
+	begin  time.Time
+	space  string // of the vector
+	legs   index.Legs
+}
+
+// fail gives an error to each leg that is asked and has not answered.
+func (s *search) fail(err error) {
+	for _, leg := range []struct {
+		skip bool
+		leg  *index.Leg
+	}{{s.SkipVector, &s.legs.Vector}, {s.SkipKeyword, &s.legs.Keyword}} {
+		if !leg.skip && leg.leg.Err == nil {
+			*leg.leg = index.Leg{Err: err, Took: time.Since(s.begin)}
+		}
+	}
+}
+
+func (s *search) run(ctx context.Context) error {
+	vectors := !s.SkipVector && s.row.chunks > 0
+	var embedded <-chan embedding
+	if vectors {
+		embedded = s.embed(ctx)
+		patience := time.NewTimer(s.engine.opts.Patience)
+		defer patience.Stop()
+		select {
+		case got := <-embedded:
+			return s.ask(ctx, s.take(got), !s.SkipKeyword)
+		case <-patience.C:
+		}
+	}
+	if !s.SkipKeyword || !vectors {
+		if err := s.ask(ctx, false, !s.SkipKeyword); err != nil {
+			return err
+		}
+	}
+	if !vectors {
+		return nil
+	}
+	select {
+	case got := <-embedded:
+		if !s.take(got) {
+			return nil
+		}
+	case <-ctx.Done():
+		s.legs.Vector = index.Leg{Err: fmt.Errorf("%w: %w", index.ErrEmbed, context.Cause(ctx)), Took: time.Since(s.begin)}
+		return nil
+	}
+	generation := s.legs.Generation
+	if err := s.ask(ctx, true, false); err != nil {
+		return err
+	}
+	if generation != s.legs.Generation && s.legs.Vector.Err == nil && !s.SkipKeyword {
+		return s.ask(ctx, true, true)
+	}
+	return nil
+}
+
+type embedding struct {
+	vector []float32
+	took   time.Duration
+	err    error // of the embedder
+	space  string
+}
+
+// embed asks the embedder beside the search. It may go on after it.
+func (s *search) embed(ctx context.Context) <-chan embedding {
+	out := make(chan embedding, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				out <- embedding{err: fmt.Errorf("the embedder panicked: %v", v)}
+			}
+		}()
+		begin := time.Now()
+		v, err := s.engine.opts.Embedder.EmbedQuery(ctx, s.Text)
+		got := embedding{vector: v, took: time.Since(begin), err: err}
+		if err == nil {
+			got.space, got.err = s.engine.opts.Embedder.Space(ctx)
+		}
+		out <- got
+	}()
+	return out
+}
+
+// take says whether the vector can be searched with.
+func (s *search) take(got embedding) bool {
+	s.legs.Embed = index.Embed{Took: got.took, Err: got.err}
+	err := got.err
+	if err == nil && got.space != s.row.space {
+		// What is known may be old: a run may have embedded everything again.
+		s.engine.forget(s.Collection)
+		if r, again := s.engine.lookUp(context.Background(), s.Collection); again == nil {
+			s.row = r
+		}
+		if got.space != s.row.space {
+			err = s.otherSpace(got.space)
+		}
+	}
+	if err == nil {
+		v := slices.Clone(got.vector)
+		if err = index.UnitQuery(v, s.row.dims, s.Text); err == nil && !index.IsZero(v) {
+			s.vector, s.space = v, got.space
+			return true
+		}
+	}
+	if err != nil {
+		s.legs.Vector = index.Leg{Err: fmt.Errorf("%w: %w", index.ErrEmbed, err), Took: time.Since(s.begin)}
+	}
+	return false
+}
+
+func (s *search) otherSpace(given string) error {
+	return fmt.Errorf("%w: it holds %s, the embedder gives %s", index.ErrSpace, s.row.space, given)
+}
+
+// tries is how often a search begins anew: where the collection has other
+// tables than it had, or a connection has gone meanwhile.
+const tries = 3
+
+// ask asks the legs. A statement that the server refuses is its own leg's
+// error: the other one is asked again by itself. The error is ErrNotFound.
+func (s *search) ask(ctx context.Context, vector, keyword bool) error {
+	var err error
+	for range tries {
+		if keyword && s.terms == nil {
+			terms, err := s.engine.termsOf(s.row.keyword)
+			if err != nil {
+				s.legs.Keyword, keyword = index.Leg{Err: err, Took: time.Since(s.begin)}, false
+			} else {
+				s.terms = terms.Query(s.Text)
+			}
+		}
+		if s.row.chunks == 0 { // since this search began
+			vector, s.legs.Vector = false, index.Leg{}
+		}
+		if vector && s.row.space != s.space {
+			s.legs.Vector, vector = index.Leg{Err: fmt.Errorf("%w: %w", index.ErrEmbed, s.otherSpace(s.space)), Took: time.Since(s.begin)}, false
+		}
+		var at string
+		at, err = s.batch(ctx, vector, keyword)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, index.ErrNotFound):
+			s.engine.forget(s.Collection)
+			return err
+		case ctx.Err() != nil:
+			s.failAsked(failed(ctx, err), vector, keyword)
+			return nil
+		case errors.Is(err, errMoved):
+			continue
+		case hasCode(err, undefinedTable):
+			s.engine.forget(s.Collection)
+			if s.row, err = s.engine.lookUp(ctx, s.Collection); errors.Is(err, index.ErrNotFound) {
+				return err
+			}
+		case isServers(err) && at == "vector":
+			s.legs.Vector, vector = index.Leg{Err: fmt.Errorf("search vectors: %w", err), Took: time.Since(s.begin)}, false
+		case isServers(err) && at == "keyword":
+			s.legs.Keyword, keyword = index.Leg{Err: fmt.Errorf("search keywords: %w", err), Took: time.Since(s.begin)}, false
+		}
+		if !vector && !keyword {
+			return nil
+		}
+	}
+	if err != nil {
+		s.failAsked(failed(ctx, err), vector, keyword)
+	}
+	return nil
+}
+
+func (s *search) failAsked(err error, vector, keyword bool) {
+	if vector {
+		s.legs.Vector = index.Leg{Err: err, Took: time.Since(s.begin)}
+	}
+	if keyword {
+		s.legs.Keyword = index.Leg{Err: err, Took: time.Since(s.begin)}
+	}
+}
+
+// errMoved says that the tables that were asked are not the collection's own
+// any more.
+var errMoved = errors.New("the collection has other tables now")
+
+// batch is the one round trip; at names the statement that failed.
+func (s *search) batch(ctx context.Context, vector, keyword bool) (at string, err error) {
+	b := &pgx.Batch{}
+	b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	queue := func(sql string, args []any) { b.Queue(sql, args...) }
+	queue(s.head())
+	if vector {
+		queue(s.nearest())
+	}
+	keyword = keyword && len(s.terms) > 0
+	if keyword {
+		queue(s.matching())
+	}
+	b.Queue("COMMIT")
+	conn, err := s.engine.pool.Acquire(ctx)
+	if err != nil {
+		return "connect", err
+	}
+	defer conn.Release()
+	answers := conn.SendBatch(ctx, b)
+	defer answers.Close()
+	return s.read(answers, vector, keyword)
+}
+
+func (s *search) read(answers pgx.BatchResults, vector, keyword bool) (string, error) {
+	if _, err := answers.Exec(); err != nil {
+		return "begin", err
+	}
+	var mean *float64
+	now, err := scanRow(answers.QueryRow(), &mean)
+	if noRows(err) {
+		return "head", fmt.Errorf("collection %q: %w", s.Collection, index.ErrNotFound)
+	}
+	if err != nil {
+		return "head", err
+	}
+	s.engine.learn(now)
+	if now.store != s.row.store || now.hnsw != s.row.hnsw || now.keyword != s.row.keyword || now.space != s.row.space {
+		s.row, s.terms = now, nil
+		return "head", errMoved
+	}
+	s.row = now
+	var v, k index.Leg
+	var other []index.Hit
+	if vector {
+		if v, _, err = readLeg(answers); err != nil {
+			return "vector", err
+		}
+		if mean != nil && len(v.Hits) > 0 {
+			v.Floor, v.Ceiling = min(*mean, .99), 1
+		}
+	}
+	if keyword {
+		if k, other, err = readLeg(answers); err != nil {
+			return "keyword", err
+		}
+	}
+	if vector {
+		v.Hits, v.Took = append(v.Hits, others(v.Hits, other)...), time.Since(s.begin)
+		s.legs.Vector = v
+	}
+	if keyword {
+		k.Took = time.Since(s.begin)
+		s.legs.Keyword = k
+	}
+	s.legs.Generation = now.generation
+	return "", nil
+}
+
+// readLeg reads hits, and those with a score of the other leg with that one.
+func readLeg(answers pgx.BatchResults) (leg index.Leg, other []index.Hit, err error) {
+	rows, err := answers.Query()
+	if err != nil {
+		return leg, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h index.Hit
+		var cosine, ceiling *float64
+		var meta *string
+		c := &h.Chunk
+		if err := rows.Scan(&h.Score, &cosine, &ceiling, &c.DocumentID, &c.URL, &c.Title, &c.Text, &c.Ordinal, &c.Start, &c.End, &meta); err != nil {
+			return leg, nil, err
+		}
+		c.ID = fmt.Sprintf("%s#chunk-%d", c.DocumentID, c.Ordinal)
+		if c.Meta, err = readMeta(meta); err != nil {
+			return leg, nil, err
+		}
+		leg.Hits = append(leg.Hits, h)
+		if ceiling != nil {
+			leg.Ceiling = *ceiling
+		}
+		if cosine != nil {
+			h.Score = *cosine
+			other = append(other, h)
+		}
+	}
+	return leg, other, rows.Err()
+}
+
+// others are the hits that are not among the found ones, best first.
+func others(found, other []index.Hit) []index.Hit {
+	known := make(map[string]bool, len(found))
+	for _, h := range found {
+		known[h.Chunk.ID] = true
+	}
+	other = slices.DeleteFunc(other, func(h index.Hit) bool { return known[h.Chunk.ID] })
+	slices.SortStableFunc(other, func(a, b index.Hit) int {
+		switch {
+		case a.Score > b.Score:
+			return -1
+		case a.Score < b.Score:
+			return 1
+		}
+		return 0
+	})
+	return other
+}
+
+func readMeta(text *string) (map[string]any, error) {
+	if text == nil {
+		return nil, nil
+	}
+	dec := json.NewDecoder(strings.NewReader(*text))
+	dec.UseNumber() // metadata keeps its big integers
+	var m map[string]any
+	if err := dec.Decode(&m); err != nil {
+		return nil, fmt.Errorf("read metadata: %w", err)
+	}
+	return m, nil
+}
