@@ -32,11 +32,14 @@ const columns = `d.id, d.url, d.title, c.text, c.ordinal, c.from_char, c.to_char
 // that pass, which is exact; a graph would be walked past most of what does not.
 const filterMost = 200_000
 
+// The depth is written into the SQL: a plan for any depth would not know that
+// a graph pays.
+
 // nearest finds the chunks with the best cosines. A graph holds halves; what
 // it finds is scored by the whole vectors.
 func (q *question) nearest() (string, []any) {
 	var s statement
-	vector, depth, name := s.arg(q.vector), s.arg(q.Depth), s.arg(q.Collection)
+	vector, name := s.arg(q.vector), s.arg(q.Collection)
 	by := fmt.Sprintf("c.embedding <#> %s::real[]::vector", vector)
 	order := by + ", c.row"
 	if q.row.hnsw && (q.filter == nil || q.row.chunks > filterMost) {
@@ -46,10 +49,10 @@ func (q *question) nearest() (string, []any) {
 		WITH best AS MATERIALIZED (
 			SELECT c.row FROM chunk_# c
 			WHERE c.born <= (SELECT generation FROM collection WHERE name = %s) AND %s
-			ORDER BY %s LIMIT %s)
+			ORDER BY %s LIMIT %d)
 		SELECT -(%s)::float8 AS score, NULL::float8, NULL::float8, %s
 		FROM best JOIN chunk_# c ON c.row = best.row JOIN document_# d ON d.row = c.doc
-		ORDER BY score DESC, c.row`, name, s.within(q.filter), order, depth, by, columns)
+		ORDER BY score DESC, c.row`, name, s.within(q.filter), order, q.Depth, by, columns)
 	return in(q.row.store, s.String()), s.args
 }
 
@@ -64,7 +67,8 @@ func (s *statement) within(f *index.Filter) string {
 // matching scores the chunks that have a word of the query with BM25, by the
 // formula of package lexical. A posting list is cut into rows of some hundred
 // chunks, each with the word's frequency and the chunk's length in one number;
-// a deleted chunk stays in them and is passed over when the best are picked.
+// a deleted chunk stays in them and is passed over when the best are picked. The
+// OFFSET keeps the planner from reading all chunks to join them with the best.
 func (q *question) matching() (string, []any) {
 	var s statement
 	words, counts := make([]string, len(q.terms)), make([]float32, len(q.terms))
@@ -76,7 +80,7 @@ func (q *question) matching() (string, []any) {
 	if pairs {
 		same = "(p.term = q.term OR char_length(p.term) = 2 AND strpos(p.term, q.term) > 0)"
 	}
-	vector, depth, name := s.arg(q.vector), s.arg(q.Depth), s.arg(q.Collection)
+	vector, name := s.arg(q.vector), s.arg(q.Collection)
 	fmt.Fprintf(&s, `
 		WITH col AS MATERIALIZED (
 			SELECT generation, stat_chunks::float8 AS n, greatest(stat_tokens, 1)::float8 / greatest(stat_chunks, 1) AS mean
@@ -94,14 +98,15 @@ func (q *question) matching() (string, []any) {
 			SELECT chunk, sum(weight * tf / (tf + %g * (%g + %g * len / mean))) AS score
 			FROM (%s) AS found JOIN idf USING (term), col
 			GROUP BY chunk)
-		SELECT best.score, CASE WHEN %[11]s::real[] IS NULL THEN NULL ELSE -(c.embedding <#> %[11]s::real[]::vector)::float8 END,
-			(SELECT ceiling FROM ceiling), %[12]s
-		FROM (SELECT * FROM best ORDER BY score DESC, chunk) AS best
-		JOIN chunk_# c ON c.row = best.chunk JOIN document_# d ON d.row = c.doc
-		WHERE c.born <= (SELECT generation FROM col) AND %[13]s
-		ORDER BY best.score DESC, best.chunk LIMIT %[14]s`,
+		SELECT best.score, hit.*
+		FROM (SELECT * FROM best ORDER BY score DESC, chunk) AS best CROSS JOIN LATERAL (
+			SELECT CASE WHEN %[11]s::real[] IS NULL THEN NULL ELSE -(c.embedding <#> %[11]s::real[]::vector)::float8 END,
+				(SELECT ceiling FROM ceiling), %[12]s
+			FROM chunk_# c JOIN document_# d ON d.row = c.doc
+			WHERE c.row = best.chunk AND c.born <= (SELECT generation FROM col) AND %[13]s OFFSET 0) AS hit
+		ORDER BY best.score DESC, best.chunk LIMIT %[14]d`,
 		name, s.arg(words), s.arg(counts), same, lexical.Fitting, lexical.Doubt,
-		lexical.K1, 1-lexical.B, lexical.B, occurrences(pairs), vector, columns, s.condition(q.filter), depth)
+		lexical.K1, 1-lexical.B, lexical.B, occurrences(pairs), vector, columns, s.condition(q.filter), q.Depth)
 	return in(q.row.store, s.String()), s.args
 }
 
