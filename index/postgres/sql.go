@@ -21,7 +21,7 @@ type question struct {
 // cosine of the vector.
 func (q *question) head() (string, []any) {
 	return "SELECT " + rowColumns + `,
-		(SELECT sum(a * b) FROM unnest(mean, $2::real[]) AS both_(a, b))
+		(SELECT sum(a::float8 * b) FROM unnest(mean, $2::real[]) AS both_(a, b))
 		FROM collection WHERE name = $1 AND generation > 0`, []any{q.Collection, q.vector}
 }
 

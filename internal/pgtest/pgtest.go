@@ -150,7 +150,14 @@ func (s *Server) Kill(t testing.TB) {
 	if s.process == nil {
 		return
 	}
+	// Its children have sessions of their own and would end what they are at.
+	children := childrenOf(s.process.Process.Pid)
 	_ = s.process.Process.Kill() // it may have ended by itself
+	for _, pid := range children {
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill() // likewise
+		}
+	}
 	<-s.ended
 	s.process = nil
 }
