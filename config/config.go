@@ -30,6 +30,7 @@ type Config struct {
 	Upstream  Upstream  `key:"upstream"`
 	Embedding Embedding `key:"embedding"`
 	Rewrite   Rewrite   `key:"rewrite"`
+	Engine    Engine    `key:"engine"`
 	Index     Index     `key:"index"`
 	Documents Documents `key:"documents"`
 	Retrieval Retrieval `key:"retrieval"`
@@ -129,7 +130,27 @@ type Rewrite struct {
 	APIKey string `key:"api_key" secret:"true"`
 }
 
-// Index says how vectors are searched.
+// Kinds of engines.
+const (
+	LocalEngine    = "local"
+	PostgresEngine = "postgres"
+)
+
+// Engine is what keeps the collections. Several servers and runs of `ragproxy
+// index` share one that is not local; beside it they have in common what a copy
+// of this configuration and of auth.file gives them, and nothing else.
+type Engine struct {
+	// Kind is local (in data_dir, on this machine) or postgres (PostgreSQL 15 or
+	// later with pgvector 0.8 or later). Default local.
+	Kind string `key:"kind"`
+	// URL is where the engine is, unless it is local:
+	// postgres://user:password@host1,host2/database, as psql takes it. Of several
+	// hosts the primary is written to, and target_session_attrs=prefer-standby in
+	// it has replicas searched.
+	URL string `key:"url" secret:"url"`
+}
+
+// Index says how vectors are searched where engine.kind is local.
 type Index struct {
 	// Vector is auto (exact below a size, hnsw above), exact or hnsw. Default
 	// auto.
@@ -285,7 +306,9 @@ type Limits struct {
 	// QueueTimeout is how long they wait at most. Default 10s.
 	QueueTimeout time.Duration `key:"queue_timeout"`
 	// RequestsPerMinute and TokensPerMinute are those of a key that has none of
-	// its own; without keys they are of all requests together. Default 0.
+	// its own; without keys they are of all requests together. Each server counts
+	// by itself: behind a balancer a key has as many times that as there are
+	// servers. Default 0.
 	RequestsPerMinute int `key:"requests_per_minute"`
 	TokensPerMinute   int `key:"tokens_per_minute"`
 	// HeaderTimeout and BodyTimeout are until when a request's header and body
@@ -383,6 +406,7 @@ func Default() *Config {
 		Upstream:  Upstream{Model: "gpt-4o-mini", ConnectTimeout: 10 * time.Second, ResponseTimeout: 10 * time.Minute},
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
 		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
+		Engine:    Engine{Kind: LocalEngine},
 		Index:     Index{Vector: "auto"},
 		Documents: Documents{Write: true},
 		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores", Deadline: 10 * time.Second},

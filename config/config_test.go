@@ -213,7 +213,7 @@ func TestEveryKeyReadsItsVariable(t *testing.T) {
 	special := map[string]string{
 		"listen": ":1", "upstream.base_url": "http://u/v1", "embedding.base_url": "http://e/v1", "rewrite.base_url": "http://r/v1",
 		"degrade.rewrite": "fail", "degrade.embed": "fail", "degrade.vector": "fail", "degrade.bm25": "fail", "degrade.rerank": "fail", "degrade.index": "fail",
-		"rerank.kind": "tei", "rerank.base_url": "http://k/v1",
+		"rerank.kind": "tei", "engine.kind": "postgres", "engine.url": "postgres://h/d", "rerank.base_url": "http://k/v1",
 		"embedding.provider": "openai", "log_level": "debug", "rewrite.mode": "never", "index.vector": "exact",
 		"prompt.placement": "user", "stream.dialect": "plain", "stream.events": "summary", "aliases": `[{"name":"a","model":"m"}]`,
 		"auth.open_to_everyone": "true", "server.hosts": "h.example", "cors.origins": "https://a.example", "upstream.proxy_url": "http://p:1",
@@ -245,6 +245,10 @@ func TestEveryKeyReadsItsVariable(t *testing.T) {
 			env = append(env, envName("tls.key_file")+"="+value)
 		case "tls.key_file":
 			env = append(env, envName("tls.cert_file")+"="+value)
+		case "engine.kind":
+			env = append(env, "RAGPROXY_ENGINE_URL=postgres://h/d")
+		case "engine.url":
+			env = append(env, "RAGPROXY_ENGINE_KIND=postgres")
 		}
 		if f.key == "rerank.kind" { // which is nothing without an address
 			env = append(env, "RAGPROXY_RERANK_BASE_URL=http://k/v1")

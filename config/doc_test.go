@@ -166,8 +166,11 @@ func (d *docWriter) table(section reflect.Value, prefix string) {
 		if key == "aliases" {
 			text += " See [aliases](#aliases)."
 		}
-		if f.Tag.Get("secret") == "true" {
+		switch f.Tag.Get("secret") {
+		case "true":
 			text += " Secret: never logged, shown by its last four characters at most."
+		case "url":
+			text += " Secret: shown without its password."
 		}
 		d.variables[envName(key)] = true
 		fmt.Fprintf(&d.b, "| `%s` | `%s` | %s | %s | %s |\n", key, envName(key), d.values(key, f.Type), d.standard(key, section.Field(i), said), text)
@@ -178,7 +181,7 @@ var (
 	code    = regexp.MustCompile(` ?Code uses \[Config\.\w+\]\.`)
 	said    = regexp.MustCompile(` ?Default:? ((?:[^.]|\.\S)+)\.`)
 	dotted  = regexp.MustCompile("`[^`]+`|\\b[a-z]+(?:_[a-z]+)*\\.[a-z]+(?:_[a-z]+)*\\b")
-	section = regexp.MustCompile(`^(upstream|embedding|rewrite|index|documents|retrieval|rerank|prompt|stream|guard|auth|limits|server|tls|cors|load|degrade|breaker|observability)\.`)
+	section = regexp.MustCompile(`^(upstream|embedding|rewrite|engine|index|documents|retrieval|rerank|prompt|stream|guard|auth|limits|server|tls|cors|load|degrade|breaker|observability)\.`)
 )
 
 // meaning is the comment of a field for people who do not read Go, and what it

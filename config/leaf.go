@@ -10,8 +10,8 @@ const envPrefix = "RAGPROXY_"
 // leaf is one key of the tree with the field it fills.
 type leaf struct {
 	key    string
-	field  any // pointer to the field
-	secret bool
+	field  any    // pointer to the field
+	secret string // how it is shown: "true" by its end, "url" without its password; "" as it is
 }
 
 // leaves lists the keys below the struct that ptr points to, in the order of
@@ -33,7 +33,7 @@ func leaves(ptr any, prefix string) []leaf {
 			out = append(out, leaves(at, name)...)
 			continue
 		}
-		out = append(out, leaf{key: name, field: at, secret: field.Tag.Get("secret") == "true"})
+		out = append(out, leaf{key: name, field: at, secret: field.Tag.Get("secret")})
 	}
 	return out
 }

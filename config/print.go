@@ -65,11 +65,7 @@ func node(f leaf) (*yaml.Node, error) {
 	n := &yaml.Node{}
 	switch v := f.field.(type) {
 	case *string:
-		text := *v
-		if f.secret {
-			text = redact(text)
-		}
-		n.SetString(text)
+		n.SetString(shown(f, *v))
 	case *time.Duration:
 		n.SetString(v.String())
 	case *Bytes:
@@ -79,9 +75,7 @@ func node(f leaf) (*yaml.Node, error) {
 	case *[]string:
 		list := slices.Clone(*v)
 		for i := range list {
-			if f.secret {
-				list[i] = redact(list[i])
-			}
+			list[i] = shown(f, list[i])
 		}
 		return flow(list)
 	case *Events:
@@ -135,6 +129,59 @@ func isUnset(field any) bool {
 		return len(*v) == 0
 	}
 	return false
+}
+
+// shown is a value as others may see it.
+func shown(f leaf, value string) string {
+	switch f.secret {
+	case "":
+		return value
+	case "url":
+		return RedactURL(value)
+	}
+	return redact(value)
+}
+
+// RedactURL is a URL, of several hosts perhaps, for a person to know it by: its
+// password, and the values behind a question mark, are left out. Of what is no
+// URL it says only that it is there.
+func RedactURL(raw string) string {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	switch {
+	case raw == "":
+		return ""
+	case !ok:
+		return "(set)"
+	}
+	user := ""
+	// A password may hold anything, also what would end a host.
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		name, _, secret := strings.Cut(rest[:at], ":")
+		if strings.ContainsAny(name, "/?") { // it stands behind the host
+			return scheme + "://…"
+		}
+		if user = name + "@"; secret {
+			user = name + ":…@"
+		}
+		rest = rest[at+1:]
+	}
+	rest, _, asked := strings.Cut(rest, "?")
+	if asked {
+		rest += "?…"
+	}
+	return scheme + "://" + user + rest
+}
+
+// URLPassword is the password that RedactURL leaves out between a URL's user
+// and its host, "" if there is none.
+func URLPassword(raw string) string {
+	_, rest, _ := strings.Cut(raw, "://")
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return ""
+	}
+	_, password, _ := strings.Cut(rest[:at], ":")
+	return password
 }
 
 // redact keeps the last four characters of a long key, enough to tell two keys

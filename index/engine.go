@@ -1,8 +1,11 @@
 package index
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// Engine holds collections: *Index on this machine, or an adapter to a server
+// Engine holds collections: *Index on this machine, or an adapter to a [Server]
 // that several processes share. Safe for concurrent use.
 //
 // A search sees one generation to its end, and the one that is current when it
@@ -55,6 +58,10 @@ type Run interface {
 	Commit(ctx context.Context) (Manifest, error)
 	Abort() error
 }
+
+// ErrReadOnly says that the engine takes no changes, though it can be read: a
+// disk that is full, a server without a primary.
+var ErrReadOnly = errors.New("the engine takes no changes")
 
 var (
 	_ Engine = (*Index)(nil)

@@ -58,7 +58,8 @@ var ErrSpace = errors.New("the collection was made with another embedder")
 // Marks of a leg's error that say what failed, where it was not the leg's own
 // search.
 var (
-	// ErrOpen is on both legs where the collection cannot be opened.
+	// ErrOpen is on both legs where the collection cannot be opened, and on what
+	// else is asked of a [Server] that cannot be reached.
 	ErrOpen = errors.New("the index cannot be opened")
 	// ErrEmbed is on the vector leg where the query has no vector.
 	ErrEmbed = errors.New("embed query")

@@ -242,6 +242,11 @@ func documentError(err error, collection string) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return &Error{Status: http.StatusServiceUnavailable, Type: "service_unavailable", Code: "index_read_only", Err: err,
 			Message: "the server cannot write its index: data_dir is read-only"}
+	case errors.Is(err, index.ErrReadOnly):
+		return &Error{Status: http.StatusServiceUnavailable, Type: "service_unavailable", Code: "index_read_only", Err: err,
+			Message: "the engine that holds the collections takes no changes now: the log says why"}
+	case errors.Is(err, index.ErrOpen):
+		return engineUnavailable(err)
 	case errors.As(err, &embedder):
 		return badGateway("embedding_failed", "the embedder did not answer: nothing was indexed", err)
 	}

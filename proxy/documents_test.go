@@ -181,6 +181,8 @@ func TestDocumentErrors(t *testing.T) {
 		{fmt.Errorf("x: %w", &index.EmbedderError{Err: errors.New("dial 10.0.0.1")}), "502 upstream_error embedding_failed"},
 		{&fs.PathError{Op: "open", Path: "/secret/path", Err: syscall.EACCES}, "503 service_unavailable index_read_only"},
 		{&fs.PathError{Op: "open", Path: "/secret/path", Err: syscall.EROFS}, "503 service_unavailable index_read_only"},
+		{fmt.Errorf("x: %w: disk full at /secret/path", index.ErrReadOnly), "503 service_unavailable index_read_only"},
+		{fmt.Errorf("%w: dial 10.0.0.1", index.ErrOpen), "503 service_unavailable engine_unavailable"},
 		{errors.New("anything at /secret/path"), "500 server_error internal"},
 	} {
 		docs.err = test.err

@@ -79,6 +79,13 @@ func unknownCollection(err error, param, name string) error {
 	return e
 }
 
+// engineUnavailable tells a server that holds the collections and does not
+// answer. Where it is stays out of the message.
+func engineUnavailable(err error) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Type: "service_unavailable", Code: "engine_unavailable", Err: err,
+		Message: "the engine that holds the collections cannot be reached: the log says why"}
+}
+
 // upstreamError tells an upstream that gave no answer. Its address stays out
 // of the message: clients need not know it.
 func upstreamError(err error) *Error {

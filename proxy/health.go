@@ -12,14 +12,31 @@ func (s *Server) live(c *gin.Context) {
 }
 
 // ready answers 503 once the server is about to stop, so that a balancer
-// sends no more.
+// sends no more, and while it needs an engine that is away: see
+// [Options.EngineReady].
 func (s *Server) ready(c *gin.Context) {
 	if s.stopping.Load() {
 		e := &Error{Status: http.StatusServiceUnavailable, Type: "service_unavailable", Code: "not_ready", Message: "the server is stopping"}
 		c.Data(e.Status, "application/json; charset=utf-8", e.body())
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"status": "ok"})
+	if s.opts.EngineReady == nil {
+		c.JSON(http.StatusOK, gin.H{"status": "ok"})
+		return
+	}
+	err := s.opts.EngineReady(c.Request.Context())
+	switch {
+	case err == nil:
+		s.reached.Store(true)
+		c.JSON(http.StatusOK, gin.H{"status": "ok"})
+	case c.Request.Context().Err() != nil: // nobody reads it, and nothing is known
+	case s.opts.EngineRequired || !s.reached.Load():
+		s.opts.Logger.Warn("engine cannot be reached", "error", err)
+		e := engineUnavailable(err)
+		c.Data(e.Status, "application/json; charset=utf-8", e.body())
+	default: // answers come without passages: a balancer that sent nothing would be worse
+		c.JSON(http.StatusOK, gin.H{"status": "degraded", "engine": "unavailable"})
+	}
 }
 
 // about tells a person without a browser what this is.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/retrieval"
 )
 
@@ -111,6 +112,9 @@ func (s *Server) readSearch(body []byte, limits Limits, to *retrieval.SearchRequ
 // collections answers GET /v1/rag/collections.
 func (s *Server) collections(c *gin.Context) error {
 	list, err := s.opts.Collections()
+	if len(list) == 0 && errors.Is(err, index.ErrOpen) { // of all of them: an empty list would be wrong
+		return engineUnavailable(err)
+	}
 	if err != nil { // of single collections; the others are listed
 		s.opts.Logger.Warn("collection cannot be read", "error", err)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"net/http"
@@ -44,6 +45,12 @@ type Options struct {
 	Collection  string // searched by /v1/rag/search when the client names none
 	TopK        int    // as in the retriever, for /v1/rag/search
 
+	// EngineReady says whether the engine can be reached, for /readyz; nil where
+	// it always can. Where EngineRequired, a server whose engine is away is not
+	// ready; otherwise only one is that has not reached it yet.
+	EngineReady    func(context.Context) error
+	EngineRequired bool
+
 	// Documents reads and changes what is indexed; nil has no such paths.
 	Documents Documents
 	Writing   Writing
@@ -86,6 +93,7 @@ type Server struct {
 	settings atomic.Pointer[settings]
 	running  running
 	stopping atomic.Bool
+	reached  atomic.Bool // the engine, once at least
 
 	metrics   *metrics
 	tracer    trace.Tracer         // nil makes no spans

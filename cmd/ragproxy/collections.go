@@ -19,12 +19,12 @@ func newCollections() *cobra.Command {
 		Example: "  ragproxy collections\n  ragproxy collections --json | jq .documents",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			idx, err := openExisting(cmd)
+			engine, err := openExisting(cmd)
 			if err != nil {
 				return err
 			}
-			defer idx.Close()
-			list, damage := idx.Collections()
+			defer engine.Close()
+			list, damage := engine.Collections()
 			if err := printCollections(cmd.OutOrStdout(), list, asJSON); err != nil {
 				return err
 			}

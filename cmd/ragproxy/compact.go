@@ -28,7 +28,7 @@ and nothing is changed then; a damaged leg is made whole.`,
 }
 
 func compact(cmd *cobra.Command, collection string, asJSON bool) error {
-	idx, err := openExisting(cmd)
+	idx, err := openLocal(cmd, "it clears up by itself")
 	if err != nil {
 		return err
 	}

@@ -112,18 +112,18 @@ func converse(ctx context.Context, cmd *cobra.Command, f *converseFlags, work fu
 		c.key = cmp.Or(f.key, os.Getenv(keyVariable))
 		return work(conversation{client: c})
 	}
-	idx, err := openIndex(cfg, nil)
+	engine, err := openEngine(cfg, nil)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
+	defer engine.Close()
 	tellUpstream(cmd, cfg)
 	l, err := listen("127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	keys, secret := access.Temporary("ask") // nobody else on this machine is served meanwhile
-	return withServer(ctx, cfg, idx, l, keys, func(base string) error {
+	return withServer(ctx, cfg, engine, l, keys, func(base string) error {
 		c.base, c.key = base+"/v1", secret
 		return work(conversation{c, cfg})
 	})
@@ -140,7 +140,7 @@ func serverBase(raw string) (string, error) {
 
 // withServer runs work against a proxy of its own on l, which it closes. keys
 // may be nil.
-func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net.Listener, keys *access.Store, work func(base string) error) error {
+func withServer(ctx context.Context, cfg *config.Config, engine index.Engine, l net.Listener, keys *access.Store, work func(base string) error) error {
 	defer l.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -149,7 +149,7 @@ func withServer(ctx context.Context, cfg *config.Config, idx *index.Index, l net
 		return err
 	}
 	defer stopBuiltin()
-	opts, err := serverOptions(cfg, idx, builtinURL, slog.New(slog.DiscardHandler))
+	opts, err := serverOptions(cfg, engine, builtinURL, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -44,12 +44,12 @@ func someDocuments(_ *cobra.Command, args []string) error {
 }
 
 func deleteDocuments(cmd *cobra.Command, collection string, names []string, asJSON bool) error {
-	idx, err := openExisting(cmd)
+	engine, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
-	deleted, err := idx.Delete(cmd.Context(), collection, names)
+	defer engine.Close()
+	deleted, err := engine.Delete(cmd.Context(), collection, names)
 	if err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}

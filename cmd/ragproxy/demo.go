@@ -40,7 +40,7 @@ func demo(cmd *cobra.Command, once bool) error {
 	}
 	defer os.RemoveAll(dir)
 	cfg, err := loadConfig(cmd, map[string]string{
-		"data_dir": filepath.Join(dir, "data"), "upstream.base_url": config.Builtin, "rewrite.base_url": config.Builtin,
+		"data_dir": filepath.Join(dir, "data"), "engine.kind": config.LocalEngine, "engine.url": "", "upstream.base_url": config.Builtin, "rewrite.base_url": config.Builtin,
 		"embedding.provider": "minilm", "rewrite.mode": "auto", "stream.dialect": "rag",
 		"observability.explain": "100", // the playground asks for it
 	}, true)
@@ -62,17 +62,17 @@ func demo(cmd *cobra.Command, once bool) error {
 	if err != nil {
 		return err
 	}
-	idx, err := openIndex(cfg, splitter)
+	engine, err := openEngine(cfg, splitter)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
+	defer engine.Close()
 	out := cmd.OutOrStdout()
-	if err := indexSample(cmd, idx, dir); err != nil {
+	if err := indexSample(cmd, engine, dir); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "The builtin upstream answers: it picks sentences and is no language model.")
-	return withServer(cmd.Context(), cfg, idx, l, nil, func(base string) error {
+	return withServer(cmd.Context(), cfg, engine, l, nil, func(base string) error {
 		if err := demoTurns(cmd, base); err != nil || once {
 			return err
 		}
@@ -83,7 +83,7 @@ func demo(cmd *cobra.Command, once bool) error {
 }
 
 // indexSample indexes the shipped sample as a user would index a folder.
-func indexSample(cmd *cobra.Command, idx *index.Index, dir string) error {
+func indexSample(cmd *cobra.Command, engine index.Engine, dir string) error {
 	sample, err := fs.Sub(testdata.Sample, "sample")
 	if err != nil {
 		return err
@@ -92,11 +92,11 @@ func indexSample(cmd *cobra.Command, idx *index.Index, dir string) error {
 	if err := os.CopyFS(folder, sample); err != nil {
 		return fmt.Errorf("unpack sample: %w", err)
 	}
-	builder, err := idx.Build(cmd.Context(), index.BuildOptions{Collection: defaultCollection})
+	run, err := engine.Begin(cmd.Context(), index.BuildOptions{Collection: defaultCollection})
 	if err != nil {
 		return err
 	}
-	defer builder.Abort()
+	defer run.Abort()
 	loader, err := load.Open(folder, load.Options{Classes: []string{"post-title", "post-header", "post-content"}})
 	if err != nil {
 		return err
@@ -110,11 +110,11 @@ func indexSample(cmd *cobra.Command, idx *index.Index, dir string) error {
 				doc.URL = filepath.ToSlash(rel) // the folder is gone when the demo is
 			}
 		}
-		if _, err := builder.Add(cmd.Context(), "sample", doc); err != nil {
+		if _, err := run.Add(cmd.Context(), "sample", doc); err != nil {
 			return fmt.Errorf("index sample: %w", err)
 		}
 	}
-	m, err := builder.Commit(cmd.Context())
+	m, err := run.Commit(cmd.Context())
 	if err != nil {
 		return fmt.Errorf("index sample: %w", err)
 	}

@@ -53,6 +53,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{"data_dir", one(checkDataDir)},
+		{"engine", one(checkEngine)},
 		{"collections", checkCollections},
 		{"embedder", one(checkEmbedder)},
 		{"upstream", one(checkUpstream)},
@@ -74,11 +75,12 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what is wrong, and say what to do",
-		Long: `Look at the configuration, the data folder, each collection, the embedder, the
-upstream, the model that rewrites, the re-ranker, the keys, the certificate and
-the address to listen on. Each has a line: ok, warn or fail, with a hint. The
-embedder and the re-ranker are asked once; an upstream is asked for its models,
-and for one token where they do not tell. The exit code is 1 if anything fails.
+		Long: `Look at the configuration, the data folder, the engine, each collection, the
+embedder, the upstream, the model that rewrites, the re-ranker, the keys, the
+certificate and the address to listen on. Each has a line: ok, warn or fail,
+with a hint. The embedder and the re-ranker are asked once; an upstream is asked
+for its models, and for one token where they do not tell. The exit code is 1 if
+anything fails.
 
 With --json a line is {"check","status","text","hint","ms"}.`,
 		Example: `  ragproxy doctor
@@ -235,6 +237,10 @@ func secrets(cfg *config.Config) []string {
 	if u, err := url.Parse(cfg.Upstream.ProxyURL); err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		all = append(all, u.User.String(), password)
+	}
+	all = append(all, config.URLPassword(cfg.Engine.URL))
+	if password, err := url.PathUnescape(config.URLPassword(cfg.Engine.URL)); err == nil {
+		all = append(all, password)
 	}
 	var out []string
 	for _, secret := range all {

@@ -30,6 +30,8 @@ func checkDataDir(_ context.Context, cfg *config.Config) finding {
 	dir := cfg.DataDir
 	info, err := os.Stat(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && cfg.Engine.Kind != config.LocalEngine:
+		return ok("%s does not exist, and need not", dir)
 	case errors.Is(err, fs.ErrNotExist):
 		if err := writable(existingAbove(dir)); err != nil {
 			return fail("make it, or name another with data_dir or --data-dir", "%s does not exist and cannot be made: %v", dir, err)
@@ -72,28 +74,33 @@ func writable(dir string) error {
 }
 
 func checkCollections(ctx context.Context, cfg *config.Config) []finding {
-	opts, err := indexOptions(cfg, nil)
+	embedder, err := newEmbedder(cfg)
+	if err != nil {
+		return []finding{fail("", "embedding: %v", err)}
+	}
+	replaced := map[string]error{} // damaged ones that an older generation stands in for
+	engine, err := openToExamine(cfg, embedder, replaced)
 	if err != nil {
 		return []finding{fail("", "%v", err)}
 	}
-	replaced := map[string]error{} // damaged ones that an older generation stands in for
-	opts.Damaged = func(collection string, err error) { replaced[collection] = err }
-	idx := index.Open(opts)
-	defer idx.Close()
-	names, err := idx.Names()
+	defer engine.Close()
+	names, err := engine.Names()
+	if errors.Is(err, index.ErrOpen) {
+		return []finding{warn("", "unknown: the engine does not answer")}
+	}
 	if err != nil {
 		return []finding{fail("", "%v", err)}
 	}
 	if len(names) == 0 {
 		return []finding{warn("`ragproxy index SOURCE` makes one", "there is none")}
 	}
-	space, err := knownSpace(ctx, opts.Embedder)
+	space, err := knownSpace(ctx, embedder)
 	if err != nil {
 		space = "" // the embedder has a line of its own
 	}
 	var out []finding
 	for _, name := range names {
-		f := checkCollectionOf(ctx, idx, name, space)
+		f := checkCollectionOf(ctx, engine, name, space)
 		if err := replaced[name]; err != nil && f.Status != statusFail {
 			f = fail("`ragproxy verify` names the damage, `ragproxy index` or `compact` mends it", "an older generation stands in: %v", err)
 		}
@@ -101,6 +108,41 @@ func checkCollections(ctx context.Context, cfg *config.Config) []finding {
 		out = append(out, f)
 	}
 	return out
+}
+
+// openToExamine opens the engine so that what is damaged is noted, not logged.
+func openToExamine(cfg *config.Config, embedder index.Embedder, damaged map[string]error) (index.Engine, error) {
+	if cfg.Engine.Kind != config.LocalEngine {
+		return openEngineWith(cfg, embedder, nil)
+	}
+	opts, err := localOptions(cfg, embedder, nil)
+	if err != nil {
+		return nil, err
+	}
+	opts.Damaged = func(collection string, err error) { damaged[collection] = err }
+	return index.Open(opts), nil
+}
+
+// checkEngine asks a server for its version, and whether it can be worked with.
+func checkEngine(ctx context.Context, cfg *config.Config) finding {
+	if cfg.Engine.Kind == config.LocalEngine {
+		return ok("local, in data_dir")
+	}
+	engine, err := openEngineWith(cfg, nil, nil)
+	if err != nil {
+		return fail("correct it; `ragproxy config` prints what is in force", "%v", err)
+	}
+	defer engine.Close()
+	server, isServer := engine.(index.Server)
+	if !isServer {
+		return ok("%s", cfg.Engine.Kind)
+	}
+	where := config.RedactURL(cfg.Engine.URL)
+	what, err := server.Check(ctx)
+	if err != nil {
+		return fail("start it, or mend engine.url", "%s at %s: %s", cfg.Engine.Kind, where, cause(ctx, err))
+	}
+	return ok("%s at %s", what, where)
 }
 
 // knownSpace asks no embedder over the network.
@@ -111,12 +153,12 @@ func knownSpace(ctx context.Context, e index.Embedder) (string, error) {
 	return e.Space(ctx)
 }
 
-func checkCollectionOf(ctx context.Context, idx *index.Index, name, space string) finding {
-	legs, err := idx.Search(ctx, index.Query{Text: "doctor", Collection: name, Depth: 1, SkipVector: true})
+func checkCollectionOf(ctx context.Context, engine index.Engine, name, space string) finding {
+	legs, err := engine.Search(ctx, index.Query{Text: "doctor", Collection: name, Depth: 1, SkipVector: true})
 	if err = errors.Join(err, legs.Keyword.Err); err != nil {
 		return fail("`ragproxy verify` names the damage; index it anew, or import a copy", "it does not open: %s", cause(ctx, err))
 	}
-	m, err := manifestOf(idx, name)
+	m, err := manifestOf(engine, name)
 	if err != nil {
 		return fail("`ragproxy verify` names the damage", "%v", err)
 	}
@@ -130,8 +172,8 @@ func checkCollectionOf(ctx context.Context, idx *index.Index, name, space string
 	return ok("generation %d, %d documents, %d chunks, %s, %s", m.Generation, m.Documents, m.Chunks, m.Space, megabytes(m.Size()))
 }
 
-func manifestOf(idx *index.Index, name string) (index.Manifest, error) {
-	list, err := idx.Collections()
+func manifestOf(engine index.Engine, name string) (index.Manifest, error) {
+	list, err := engine.Collections()
 	for _, c := range list {
 		if c.Name == name {
 			return c.Manifest, nil

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,18 +15,18 @@ import (
 	"github.com/ragproxy/ragproxy/proxy"
 )
 
-// documents is the index as the API reads and changes it.
+// documents is the engine as the API reads and changes it.
 type documents struct {
-	*index.Index
+	index.Engine
 	load   load.Options
 	visits string
 	wait   time.Duration // for another run to end
 	logger *slog.Logger
 }
 
-func newDocuments(cfg *config.Config, idx *index.Index, logger *slog.Logger) (documents, error) {
+func newDocuments(cfg *config.Config, engine index.Engine, logger *slog.Logger) (documents, error) {
 	options, err := fetchOptions(cfg)
-	return documents{idx, options, filepath.Join(cfg.DataDir, "visits"), cfg.Limits.QueueTimeout, logger}, err
+	return documents{engine, options, visitsFolder(cfg), cfg.Limits.QueueTimeout, logger}, err
 }
 
 // writing is who may change documents: on an address that others reach, without
@@ -48,7 +47,7 @@ func (d documents) Extensions() []string { return load.Extensions() }
 // DeleteDocument implements [proxy.Documents].
 func (d documents) DeleteDocument(ctx context.Context, collection, id string) (m index.Manifest, err error) {
 	err = patiently(ctx, d.wait, func() (err error) {
-		m, err = d.Index.DeleteDocument(ctx, collection, id)
+		m, err = d.Engine.DeleteDocument(ctx, collection, id)
 		return err
 	})
 	return m, err
@@ -58,7 +57,7 @@ func (d documents) DeleteDocument(ctx context.Context, collection, id string) (m
 func (d documents) Ingest(ctx context.Context, in proxy.Ingest, on func(proxy.IngestProgress)) (proxy.Ingested, error) {
 	told := &ingestTeller{on: on, logger: d.logger, ids: []string{}, failures: []proxy.IngestFailure{}}
 	run := ingestion{
-		index: d.Index, build: index.BuildOptions{Collection: in.Collection}, load: d.load,
+		engine: d.Engine, build: index.BuildOptions{Collection: in.Collection}, load: d.load,
 		sources: uploaded(in), wait: d.wait, visits: d.visits, watcher: told,
 	}
 	run.load.Classes, run.load.Select = in.Classes, in.Select

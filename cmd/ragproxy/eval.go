@@ -17,9 +17,7 @@ import (
 
 	"github.com/ragproxy/ragproxy/config"
 	"github.com/ragproxy/ragproxy/index"
-	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/split"
-	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/retrieval/eval"
 )
 
@@ -195,15 +193,15 @@ type evaluation struct {
 }
 
 func (e *evaluation) measure(cmd *cobra.Command, cfg *config.Config, splitter index.Splitter) error {
-	idx, err := e.openIndex(cfg, splitter)
+	engine, err := e.openEngine(cfg, splitter)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
-	if err := e.index(cmd, cfg, idx); err != nil {
+	defer e.close(cmd, engine)
+	if err := e.index(cmd, cfg, engine); err != nil {
 		return fmt.Errorf("index the set: %w", err)
 	}
-	retriever, err := newRetriever(cfg, idx, nil)
+	retriever, err := newRetriever(cfg, engine, nil)
 	if err != nil {
 		return err
 	}
@@ -214,10 +212,10 @@ func (e *evaluation) measure(cmd *cobra.Command, cfg *config.Config, splitter in
 	return err
 }
 
-// openIndex opens the index that the set goes into, and names the collection
+// openEngine opens the engine that the set goes into, and names the collection
 // after all that decides what is in it: another set or other settings in the
-// same folder are another collection.
-func (e *evaluation) openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error) {
+// same folder, or on the same server, are another collection.
+func (e *evaluation) openEngine(cfg *config.Config, splitter index.Splitter) (index.Engine, error) {
 	f := &e.flags
 	space := noVectors
 	if f.legs != "bm25" {
@@ -230,23 +228,27 @@ func (e *evaluation) openIndex(cfg *config.Config, splitter index.Splitter) (*in
 	}
 	f.collection = "eval-" + hex.EncodeToString(h.Sum(nil)[:8])
 	if f.legs != "bm25" {
-		return openIndex(cfg, splitter)
+		return openEngine(cfg, splitter)
 	}
-	exact, err := vector.New("exact")
-	if err != nil {
-		return nil, err
+	plain := *cfg
+	plain.Index.Vector = "exact" // no graph is made of vectors that are none
+	return openEngineWith(&plain, noEmbedder{}, splitter)
+}
+
+// close leaves nothing behind that was not asked for with --keep; the folder is
+// removed by itself.
+func (e *evaluation) close(cmd *cobra.Command, engine index.Engine) {
+	if server, ok := engine.(index.Server); ok && e.flags.keep == "" {
+		ctx := context.WithoutCancel(cmd.Context()) // an evaluation that was interrupted clears up, too
+		if err := server.Drop(ctx, e.flags.collection); err != nil && !errors.Is(err, index.ErrNotFound) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: collection %s stays in the engine: %v\n", e.flags.collection, err)
+		}
 	}
-	keyword, err := lexical.New(lexical.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return index.Open(index.Options{
-		Dir: cfg.DataDir, Embedder: noEmbedder{}, Splitter: splitter, Vector: exact, VectorByName: vector.New, Keyword: keyword,
-	}), nil
+	engine.Close()
 }
 
 // index brings the collection up to date with the set's sources.
-func (e *evaluation) index(cmd *cobra.Command, cfg *config.Config, idx *index.Index) error {
+func (e *evaluation) index(cmd *cobra.Command, cfg *config.Config, engine index.Engine) error {
 	progress := newProgress(cmd.ErrOrStderr())
 	defer progress.end()
 	options, err := loadOptions(cmd, cfg, e.flags.indexFlags)
@@ -254,7 +256,7 @@ func (e *evaluation) index(cmd *cobra.Command, cfg *config.Config, idx *index.In
 		return err
 	}
 	in := ingestion{
-		index: idx, build: index.BuildOptions{Collection: e.flags.collection},
+		engine: engine, build: index.BuildOptions{Collection: e.flags.collection},
 		load: options, sources: typedSources(e.set.Sources), prune: true, whole: true,
 		watcher: &indexTeller{progress: progress, stderr: cmd.ErrOrStderr()},
 	}

@@ -91,17 +91,17 @@ func runIndex(cmd *cobra.Command, sources []string, f indexFlags) error {
 	if err != nil {
 		return err
 	}
-	idx, err := openIndex(cfg, splitter)
+	engine, err := openEngine(cfg, splitter)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
+	defer engine.Close()
 	if len(sources) == 0 {
-		if err := idx.Exists(cmd.Context(), f.collection); err != nil {
+		if err := engine.Exists(cmd.Context(), f.collection); err != nil {
 			return fmt.Errorf("index --reembed: %w", err)
 		}
 	}
-	run := func() error { return indexOnce(cmd, cfg, idx, sources, f) }
+	run := func() error { return indexOnce(cmd, cfg, engine, sources, f) }
 	if !f.watch {
 		return run()
 	}
@@ -125,7 +125,7 @@ func (f *indexFlags) check() error {
 }
 
 // indexOnce is one run over the sources, from loading to what is told of it.
-func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, args []string, f indexFlags) error {
+func indexOnce(cmd *cobra.Command, cfg *config.Config, engine index.Engine, args []string, f indexFlags) error {
 	begin := time.Now()
 	options, err := loadOptions(cmd, cfg, f)
 	if err != nil {
@@ -136,8 +136,8 @@ func indexOnce(cmd *cobra.Command, cfg *config.Config, idx *index.Index, args []
 	told.progress.total = func() (int64, bool) { return sizeOf(cmd.Context(), args, options) }
 	options.Read = told.progress.read
 	in := ingestion{
-		index: idx, build: index.BuildOptions{Collection: f.collection, DryRun: f.dryRun, Reembed: f.reembed},
-		load: options, sources: typedSources(args), prune: f.prune, visits: filepath.Join(cfg.DataDir, "visits"), watcher: told,
+		engine: engine, build: index.BuildOptions{Collection: f.collection, DryRun: f.dryRun, Reembed: f.reembed},
+		load: options, sources: typedSources(args), prune: f.prune, visits: visitsFolder(cfg), watcher: told,
 	}
 	if f.analyzer != "" {
 		if in.build.Keyword, err = lexical.New(lexical.Options{Analyzer: f.analyzer}); err != nil {

@@ -57,7 +57,7 @@ type runWatcher interface {
 // ingestion is the one way from sources into a collection: load, split, embed,
 // commit. Nothing is seen of it before the end, and all at once then.
 type ingestion struct {
-	index   *index.Index
+	engine  index.Engine
 	build   index.BuildOptions
 	load    load.Options
 	sources []source
@@ -67,7 +67,7 @@ type ingestion struct {
 	visits  string        // the folder of what is remembered of pages; "" remembers nothing
 	watcher runWatcher
 
-	builder *index.Builder
+	builder index.Run
 	pages   *visits // nil where none are kept
 	result  indexResult
 }
@@ -79,7 +79,7 @@ var errNotWhole = errors.New("documents failed")
 func (in *ingestion) run(ctx context.Context) (indexResult, error) {
 	in.build.Embedded = func(n int) { in.watcher.embedded(n, in.builder.Chunks()) }
 	err := patiently(ctx, in.wait, func() (err error) {
-		in.builder, err = in.index.Build(ctx, in.build)
+		in.builder, err = in.engine.Begin(ctx, in.build)
 		return err
 	})
 	if err != nil {
@@ -116,7 +116,7 @@ func (in *ingestion) remember() {
 	if in.visits == "" {
 		return
 	}
-	in.pages = openVisits(in.visits, in.build.Collection, fmt.Sprintf("%s %q %q", in.index.SplitterName(), in.load.Classes, in.load.Select))
+	in.pages = openVisits(in.visits, in.build.Collection, fmt.Sprintf("%s %q %q", in.engine.SplitterName(), in.load.Classes, in.load.Select))
 	in.load.Known = func(id string) load.Visit {
 		if !in.builder.Has(id) {
 			return load.Visit{}

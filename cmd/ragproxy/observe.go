@@ -15,10 +15,10 @@ import (
 
 // observe is what the configuration says of the operator's view; where traces
 // go is not among it.
-func observe(cfg *config.Config, idx *index.Index) proxy.Observe {
+func observe(cfg *config.Config, engine index.Engine) proxy.Observe {
 	o := cfg.Observability
 	return proxy.Observe{
-		Metrics: o.Metrics || o.MetricsListen != "", MetricsHere: o.Metrics && o.MetricsListen == "", MetricsKey: o.MetricsKey, Served: idx.Served,
+		Metrics: o.Metrics || o.MetricsListen != "", MetricsHere: o.Metrics && o.MetricsListen == "", MetricsKey: o.MetricsKey, Served: engine.Served,
 		TraceContent: o.TraceContent, Explain: o.Explain,
 	}
 }

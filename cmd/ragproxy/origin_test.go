@@ -39,7 +39,7 @@ func TestOriginPost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idx, err := openIndex(cfg, splitter)
+	idx, err := openEngine(cfg, splitter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +116,9 @@ func testConfig(t *testing.T, flags map[string]string) *config.Config {
 	return cfg
 }
 
-func indexPage(t *testing.T, idx *index.Index, url string) {
+func indexPage(t *testing.T, idx index.Engine, url string) {
 	t.Helper()
-	builder, err := idx.Build(t.Context(), index.BuildOptions{Collection: defaultCollection})
+	builder, err := idx.Begin(t.Context(), index.BuildOptions{Collection: defaultCollection})
 	if err != nil {
 		t.Fatal(err)
 	}

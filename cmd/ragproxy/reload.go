@@ -20,7 +20,7 @@ import (
 type reloader struct {
 	cmd    *cobra.Command
 	cfg    *config.Config // as the server began with it
-	idx    *index.Index
+	engine index.Engine
 	opts   proxy.Options
 	cert   *certificate
 	server *proxy.Server
@@ -53,7 +53,7 @@ func (r *reloader) reload() error {
 	}
 	cfg := *r.cfg
 	cfg.Prompt, cfg.Limits = read.Prompt, read.Limits
-	retriever, err := newRetriever(&cfg, r.idx, r.opts.Tokens)
+	retriever, err := newRetriever(&cfg, r.engine, r.opts.Tokens)
 	if err != nil {
 		return err
 	}

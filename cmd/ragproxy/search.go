@@ -52,12 +52,12 @@ func search(cmd *cobra.Command, req retrieval.SearchRequest, asJSON bool) error 
 	case req.TopK < 1:
 		return usagef("-k must be at least 1, got %d", req.TopK)
 	}
-	idx, err := openIndex(cfg, nil)
+	engine, err := openEngine(cfg, nil)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
-	retriever, err := newRetriever(cfg, idx, nil)
+	defer engine.Close()
+	retriever, err := newRetriever(cfg, engine, nil)
 	if err != nil {
 		return err
 	}

@@ -51,17 +51,17 @@ func serve(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	idx, err := openIndex(cfg, splitter)
+	engine, err := openEngine(cfg, splitter)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
+	defer engine.Close()
 	builtinURL, stopBuiltin, err := startBuiltin(cfg)
 	if err != nil {
 		return err
 	}
 	defer stopBuiltin()
-	opts, err := serverOptions(cfg, idx, builtinURL, logger)
+	opts, err := serverOptions(cfg, engine, builtinURL, logger)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func serve(cmd *cobra.Command) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	go opts.Keys.Watch(ctx, logger)
-	go (&reloader{cmd: cmd, cfg: cfg, idx: idx, opts: opts, cert: cert, server: server}).run(ctx)
+	go (&reloader{cmd: cmd, cfg: cfg, engine: engine, opts: opts, cert: cert, server: server}).run(ctx)
 	tellUpstream(cmd, cfg)
 	tellTraces(cfg, stderr)
 	fmt.Fprintf(stderr, "listening on %s://%s\n", scheme(cfg), l.Addr())

@@ -31,20 +31,20 @@ code is 1 if anything is.`,
 }
 
 func verify(cmd *cobra.Command, collection string, asJSON bool) error {
-	idx, err := openExisting(cmd)
+	engine, err := openExisting(cmd)
 	if err != nil {
 		return err
 	}
-	defer idx.Close()
+	defer engine.Close()
 	names := []string{collection}
 	if collection == "" {
-		if names, err = idx.Names(); err != nil {
+		if names, err = engine.Names(); err != nil {
 			return fmt.Errorf("verify: %w", err)
 		}
 	}
 	damaged := false
 	for _, name := range names {
-		r, err := idx.Inspect(cmd.Context(), name)
+		r, err := engine.Inspect(cmd.Context(), name)
 		if err != nil {
 			return fmt.Errorf("verify: %w", err)
 		}

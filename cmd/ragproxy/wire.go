@@ -17,8 +17,6 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/embed"
 	"github.com/ragproxy/ragproxy/index/embed/minilm"
-	"github.com/ragproxy/ragproxy/index/lexical"
-	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/internal/breaker"
 	"github.com/ragproxy/ragproxy/proxy"
 	"github.com/ragproxy/ragproxy/proxy/access"
@@ -91,53 +89,6 @@ func sameOriginClient(cfg *config.Config, baseURL string) (*http.Client, error) 
 	return newUpstreamClient(cfg, "")
 }
 
-// openIndex opens the index of a configuration. splitter may be nil where
-// nothing is built.
-func openIndex(cfg *config.Config, splitter index.Splitter) (*index.Index, error) {
-	opts, err := indexOptions(cfg, splitter)
-	if err != nil {
-		return nil, err
-	}
-	return index.Open(opts), nil
-}
-
-func indexOptions(cfg *config.Config, splitter index.Splitter) (index.Options, error) {
-	none := index.Options{}
-	embedder, err := newEmbedder(cfg)
-	if err != nil {
-		return none, fmt.Errorf("embedding: %w", err)
-	}
-	engine, err := vector.New(cfg.Index.Vector)
-	if err != nil {
-		return none, err
-	}
-	keyword, err := lexical.New(lexical.Options{})
-	if err != nil {
-		return none, err
-	}
-	logger, err := newLogger(cfg, os.Stderr)
-	if err != nil {
-		return none, err
-	}
-	return index.Options{
-		Damaged: func(collection string, err error) {
-			logger.Warn("index damaged", "collection", collection, "error", err)
-		},
-		Dir: cfg.DataDir, Embedder: newTracedEmbedder(cfg, embedder), Splitter: splitter,
-		Vector: engine, VectorByName: vector.New, Keyword: keyword,
-		KeywordByName: func(name string) (index.KeywordEngine, error) { return lexical.ByName(name, lexical.Options{}) },
-	}, nil
-}
-
-// openExisting opens the index for commands that split nothing.
-func openExisting(cmd *cobra.Command) (*index.Index, error) {
-	cfg, err := loadConfig(cmd, nil, false)
-	if err != nil {
-		return nil, err
-	}
-	return openIndex(cfg, nil)
-}
-
 func newRetriever(cfg *config.Config, searcher retrieval.Searcher, tokens *retrieval.TokenCounter) (*retrieval.Retriever, error) {
 	prompts, err := retrieval.LoadPrompts(cfg.Prompt.AnswerFile, cfg.Prompt.RewriteFile)
 	if err != nil {
@@ -185,10 +136,10 @@ func newReranker(cfg *config.Config) (retrieval.Reranker, error) {
 	})
 }
 
-// newServer makes the proxy over an index. builtinURL is the base URL of the
+// newServer makes the proxy over an engine. builtinURL is the base URL of the
 // builtin upstream, for the calls that are to go there.
-func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *slog.Logger) (*proxy.Server, error) {
-	opts, err := serverOptions(cfg, idx, builtinURL, logger)
+func newServer(cfg *config.Config, engine index.Engine, builtinURL string, logger *slog.Logger) (*proxy.Server, error) {
+	opts, err := serverOptions(cfg, engine, builtinURL, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -197,9 +148,9 @@ func newServer(cfg *config.Config, idx *index.Index, builtinURL string, logger *
 
 // serverOptions are what the configuration says of the proxy; who may ask is
 // not among it.
-func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logger *slog.Logger) (proxy.Options, error) {
+func serverOptions(cfg *config.Config, engine index.Engine, builtinURL string, logger *slog.Logger) (proxy.Options, error) {
 	tokens := &retrieval.TokenCounter{}
-	retriever, err := newRetriever(cfg, idx, tokens)
+	retriever, err := newRetriever(cfg, engine, tokens)
 	if err != nil {
 		return proxy.Options{}, err
 	}
@@ -207,12 +158,12 @@ func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logg
 	if err != nil {
 		return proxy.Options{}, err
 	}
-	docs, err := newDocuments(cfg, idx, logger)
+	docs, err := newDocuments(cfg, engine, logger)
 	if err != nil {
 		return proxy.Options{}, err
 	}
 	opts := proxy.Options{
-		Documents: docs, Writing: writing(cfg),
+		Documents: docs, Writing: writing(cfg), EngineReady: engineReady(engine), EngineRequired: cfg.Degrade.Index == config.Fail,
 		HTTPClient: client, Limits: limits(cfg.Limits),
 		Web: proxy.Web{Origins: cfg.CORS.Origins, Hosts: cfg.Server.Hosts},
 		Timeouts: proxy.Timeouts{
@@ -223,13 +174,13 @@ func serverOptions(cfg *config.Config, idx *index.Index, builtinURL string, logg
 		Upstream:       proxy.Upstream{BaseURL: orBuiltin(cfg.Upstream.BaseURL, builtinURL), APIKey: cfg.Upstream.APIKey},
 		RewriteModel:   cfg.Rewrite.Model,
 		RewriteBreaker: newBreaker(cfg, "rewrite.base_url "+cfg.Rewrite.BaseURL, logger),
-		Retriever:      retriever, Collections: idx.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
+		Retriever:      retriever, Collections: engine.Collections, Collection: defaultCollection, TopK: cfg.Retrieval.TopK,
 		MaxContextTokens: cfg.Retrieval.MaxContextTokens, Tokens: tokens,
 		Placement: cfg.Prompt.Placement, Dialect: cfg.Stream.Dialect, Events: eventFilter(cfg.Stream.Events),
 		Switches:   dialect.Switches{Markdown: cfg.Stream.Markdown, Reasoning: cfg.Stream.Reasoning},
 		GuardLinks: cfg.Guard.Links,
 		KeepAlive:  cfg.Stream.KeepAlive, MaxBodyBytes: int64(cfg.Limits.MaxBodyBytes),
-		Aliases: aliases(cfg.Aliases), Observe: observe(cfg, idx),
+		Aliases: aliases(cfg.Aliases), Observe: observe(cfg, engine),
 		Logger: logger, Version: version(),
 	}
 	if cfg.Rewrite.BaseURL != cfg.Upstream.BaseURL || cfg.RewriteKey() != cfg.Upstream.APIKey {

@@ -14,7 +14,7 @@ import (
 // of the session that holds the lease.
 func (r *run) Commit(ctx context.Context) (index.Manifest, error) {
 	m, err := r.commit(ctx)
-	return m, errors.Join(err, r.Abort())
+	return m, errors.Join(told(err), r.Abort())
 }
 
 func (r *run) commit(ctx context.Context) (index.Manifest, error) {

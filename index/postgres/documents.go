@@ -12,13 +12,13 @@ import (
 
 // read runs f on one generation of a collection.
 func (e *Engine) read(ctx context.Context, collection string, f func(tx pgx.Tx, r row) error) error {
-	return pgx.BeginTxFunc(ctx, e.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	return told(pgx.BeginTxFunc(ctx, e.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		r, err := published(ctx, tx, collection)
 		if err != nil {
 			return err
 		}
 		return f(tx, r)
-	})
+	}))
 }
 
 // Documents implements [index.Engine].
@@ -98,11 +98,12 @@ func documentChunks(ctx context.Context, tx pgx.Tx, r row, d index.DocumentInfo)
 
 // Delete implements [index.Engine].
 func (e *Engine) Delete(ctx context.Context, collection string, names []string) (deleted []index.Deleted, err error) {
-	for i := range names {
-		names[i] = plain(names[i])
+	asked := make([]string, len(names))
+	for i, name := range names {
+		asked[i] = plain(name)
 	}
-	_, err = e.remove(ctx, collection, "id = ANY($1) OR url <> '' AND url = ANY($1)", names, &deleted)
-	return deleted, err
+	_, err = e.remove(ctx, collection, "id = ANY($1) OR url <> '' AND url = ANY($1)", asked, &deleted)
+	return deleted, told(err)
 }
 
 // DeleteDocument implements [index.Engine].
@@ -112,7 +113,7 @@ func (e *Engine) DeleteDocument(ctx context.Context, collection, id string) (ind
 	if err == nil && len(deleted) == 0 {
 		err = fmt.Errorf("document %q: %w", id, index.ErrNoDocument)
 	}
-	return m, err
+	return m, told(err)
 }
 
 // remove publishes a generation without the documents of a condition.
@@ -178,7 +179,7 @@ func (e *Engine) rows(ctx context.Context) ([]row, error) {
 	if hasCode(err, undefinedTable, undefinedSchema) {
 		return nil, nil
 	}
-	return nil, fmt.Errorf("list collections: %w", err)
+	return nil, told(fmt.Errorf("list collections: %w", err))
 }
 
 // Names implements [index.Engine].

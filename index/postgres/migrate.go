@@ -23,7 +23,7 @@ const (
 // migrate brings the schema up to this build, under a lock of its own: two
 // processes may begin at once.
 func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn) error {
-	if err := checkServer(ctx, conn); err != nil {
+	if _, err := checkServer(ctx, conn); err != nil {
 		return err
 	}
 	names, err := fs.Glob(migrations, "migrations/*.sql")
@@ -83,22 +83,30 @@ func (e *Engine) apply(ctx context.Context, tx pgx.Tx, names []string) error {
 	return nil
 }
 
-func checkServer(ctx context.Context, conn *pgx.Conn) error {
-	var server int
+// serverVersion is what a server says of itself.
+type serverVersion struct {
+	server, vector string
+	standby        bool
+}
+
+func checkServer(ctx context.Context, conn *pgx.Conn) (serverVersion, error) {
+	var v serverVersion
+	var number int
 	var vector *string
-	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int,
-		(SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector')`).Scan(&server, &vector)
+	err := conn.QueryRow(ctx, `SELECT split_part(current_setting('server_version'), ' ', 1), current_setting('server_version_num')::int, pg_is_in_recovery(),
+		(SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector')`).Scan(&v.server, &number, &v.standby, &vector)
 	switch {
 	case err != nil:
-		return fmt.Errorf("ask server for its version: %w", err)
-	case server < oldestServer:
-		return fmt.Errorf("the server is PostgreSQL %d: 15 or later is needed", server/10000)
+		return v, fmt.Errorf("ask server for its version: %w", err)
+	case number < oldestServer:
+		return v, fmt.Errorf("the server is PostgreSQL %s: use %d or later", v.server, oldestServer/10000)
 	case vector == nil:
-		return errors.New("the server has no pgvector: install the extension \"vector\" 0.8 or later beside it")
+		return v, errors.New("the server has no pgvector: install its package (postgresql-NN-pgvector of most distributions), 0.8 or later")
 	case older(*vector, oldestVector):
-		return fmt.Errorf("the database has pgvector %s: %s or later is needed: install it, then ALTER EXTENSION vector UPDATE", *vector, oldestVector)
+		return v, fmt.Errorf("the database has pgvector %s, and %s or later is needed: install it, then run ALTER EXTENSION vector UPDATE", *vector, oldestVector)
 	}
-	return nil
+	v.vector = *vector
+	return v, nil
 }
 
 func older(version, than string) bool {

@@ -12,10 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -59,8 +59,6 @@ type Engine struct {
 	terms map[string]*lexical.Terms // by engine name
 }
 
-var _ index.Engine = (*Engine)(nil)
-
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 // Open checks the options and dials nothing.
@@ -76,7 +74,7 @@ func Open(opts Options) (*Engine, error) {
 	}
 	config, err := pgxpool.ParseConfig(opts.URL)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
+		return nil, unreadable(err)
 	}
 	c := config.ConnConfig
 	c.RuntimeParams["search_path"] = opts.Schema + ",public"
@@ -93,6 +91,18 @@ func Open(opts Options) (*Engine, error) {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	return &Engine{opts: opts, config: config, pool: pool, known: map[string]row{}, terms: map[string]*lexical.Terms{}}, nil
+}
+
+// unreadable tells what is wrong with a URL without repeating it: it may hold a
+// password, and where it is malformed nobody can say which part that is.
+func unreadable(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) && parse.Unwrap() != nil {
+		if cause := parse.Unwrap().Error(); !strings.ContainsAny(cause, "\"`/") { // what is quoted may be of it
+			return errors.New("postgres: cannot read the URL: " + cause)
+		}
+	}
+	return errors.New("postgres: cannot read the URL: write it like postgres://user:password@host1,host2/database?sslmode=require")
 }
 
 // grace is how long a statement has to end by itself when its context does.
@@ -129,31 +139,3 @@ func (e *Engine) termsOf(keyword string) (*lexical.Terms, error) {
 func (e *Engine) brief() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), e.opts.Timeout)
 }
-
-// Codes of SQLSTATE.
-const (
-	undefinedTable  = "42P01"
-	undefinedSchema = "3F000"
-)
-
-func hasCode(err error, codes ...string) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return false
-	}
-	for _, c := range codes {
-		if pg.Code == c {
-			return true
-		}
-	}
-	return false
-}
-
-// isServers says whether the server has refused a statement, rather than not
-// answered.
-func isServers(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code[:2] != "57" && pg.Code[:2] != "08"
-}
-
-func noRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -59,7 +59,7 @@ type pending struct {
 func (e *Engine) Begin(ctx context.Context, opts index.BuildOptions) (index.Run, error) {
 	r, err := e.begin(ctx, opts, e.opts.Embedder)
 	if err != nil {
-		return nil, err
+		return nil, told(err)
 	}
 	return r, nil
 }

@@ -15,7 +15,7 @@ import (
 // Exists implements [index.Engine].
 func (e *Engine) Exists(ctx context.Context, collection string) error {
 	_, err := published(ctx, e.pool, collection)
-	return err
+	return told(err)
 }
 
 // Search implements [index.Engine]. Both legs are one round trip, and one
@@ -52,9 +52,12 @@ func failed(ctx context.Context, err error) error {
 		return cause
 	}
 	if isServers(err) {
-		return err
+		return told(err)
 	}
-	return fmt.Errorf("%w: %w", index.ErrOpen, err)
+	if err = told(err); !errors.Is(err, index.ErrOpen) {
+		err = fmt.Errorf("%w: %w", index.ErrOpen, err)
+	}
+	return err
 }
 
 // lookUp gives what is known of a collection, and asks where nothing is.

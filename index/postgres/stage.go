@@ -66,7 +66,7 @@ func (r *run) Flush(ctx context.Context) error {
 
 func (r *run) flush(ctx context.Context) error {
 	if r.failed == nil {
-		r.failed = r.flushPending(ctx)
+		r.failed = told(r.flushPending(ctx))
 	}
 	return r.failed
 }
