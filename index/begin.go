@@ -129,6 +129,8 @@ func (b *Builder) takeSpace() error {
 	case b.opts.noEmbedder:
 		b.space, b.dims = m.Space, m.Dims
 	case m.Chunks == 0: // any space will do
+	case b.opts.Like != nil && !SameSpace(m.Space, b.space):
+		return fmt.Errorf("collection %q: %w: it holds %s, what is copied is of %s: copy into another --as", b.opts.Collection, ErrSpace, m.Space, b.space)
 	case b.opts.Reembed:
 		b.dirty = true
 	case !SameSpace(m.Space, b.space):
@@ -144,11 +146,14 @@ func (b *Builder) takeSpace() error {
 func (b *Builder) chooseKeyword() error {
 	b.keyword = b.opts.Keyword
 	var err error
-	if b.keyword == nil {
+	switch {
+	case b.keyword != nil:
+	case b.opts.Like != nil:
+		b.keyword, err = b.index.keywordByName(b.opts.Like.Keyword)
+	case b.prev != nil:
+		b.keyword, err = b.index.keywordByName(b.manifest.Keyword)
+	default:
 		b.keyword = b.index.opts.Keyword
-		if b.prev != nil {
-			b.keyword, err = b.index.keywordByName(b.manifest.Keyword)
-		}
 	}
 	if err != nil {
 		return fmt.Errorf("collection %q: %w", b.opts.Collection, err)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gofrs/flock"
 )
@@ -68,6 +67,8 @@ type pendingDoc struct {
 	record docRecord
 	hash   key
 	pieces []Piece
+	// vectors of the pieces, where they came with them
+	vectors [][]float32
 }
 
 type chunkPlace struct{ seg, row int32 }
@@ -87,6 +88,11 @@ type BuildOptions struct {
 	// the collection's own, where Options.KeywordByName knows it.
 	Keyword KeywordEngine
 
+	// Like is a collection of another engine, for a run that takes documents over
+	// from there: its space, splitter and keyword engine hold for this one, and
+	// nothing is embedded.
+	Like *Manifest
+
 	// noEmbedder is for runs that embed nothing: they keep the space.
 	noEmbedder bool
 	compact    bool // merge all segments into one
@@ -105,7 +111,9 @@ func (x *Index) Build(ctx context.Context, opts BuildOptions) (*Builder, error) 
 		index: x, opts: opts, home: home, prevDocs: map[key]docPlace{},
 		seen: map[key]string{}, deleted: map[key]bool{}, kept: map[key]bool{}, moved: map[key]string{},
 	}
-	if !opts.noEmbedder {
+	if opts.Like != nil {
+		b.space, b.dims = opts.Like.Space, opts.Like.Dims
+	} else if !opts.noEmbedder {
 		if b.space, err = x.space(ctx, opts.DryRun); err != nil {
 			return nil, fmt.Errorf("ask embedder: %w", &EmbedderError{err})
 		}
@@ -157,20 +165,30 @@ func (e *DocumentError) Unwrap() error { return e.Err }
 // and changes nothing. A [DocumentError] concerns this document only; any
 // other error ends the run.
 func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, error) {
-	id := keyOf(d.ID)
-	if first, ok := b.seen[id]; ok {
-		return 0, &DocumentError{fmt.Errorf("document id %q came twice in this run, first from %s: rename one", d.ID, first)}
-	}
-	if d.ID == "" || !utf8.ValidString(d.ID) {
-		return 0, &DocumentError{fmt.Errorf("document %q has no id, or one that is not UTF-8", d.ID)}
-	}
 	hash, err := hashDocument(b.index.opts.Splitter.Name(), d)
 	if err != nil {
 		b.Keep(d.ID)
 		return 0, &DocumentError{fmt.Errorf("document %q: %w", d.ID, err)}
 	}
+	change, known, err := b.change(source, d.ID, hash)
+	if known || err != nil {
+		return change, err
+	}
+	rec := docRecord{ID: d.ID, URL: d.URL, Title: d.Title, Meta: d.Meta, Marks: d.Marks, Source: source}
+	return change, b.enqueue(ctx, pendingDoc{rec, hash, b.index.opts.Splitter.Split(d.Text), nil})
+}
+
+// change notes that a document came, and says what it is to the collection;
+// known says that nothing is to be written of it.
+func (b *Builder) change(source, name string, hash key) (change Change, known bool, err error) {
+	id := keyOf(name)
+	if first, ok := b.seen[id]; ok {
+		return 0, false, &DocumentError{fmt.Errorf("document id %q came twice in this run, first from %s: rename one", name, first)}
+	}
+	if err := CheckID(name); err != nil {
+		return 0, false, &DocumentError{err}
+	}
 	b.seen[id] = source
-	change := Added
 	if at, ok := b.prevDocs[id]; ok {
 		old := b.prev.segs[at.seg].entry(at.doc)
 		if old.Hash == hash {
@@ -179,17 +197,16 @@ func (b *Builder) Add(ctx context.Context, source string, d Document) (Change, e
 				b.dirty = true
 			}
 			b.deleted[id] = false // pruned under its old source before it came under this one
-			return Unchanged, nil
+			return Unchanged, true, nil
 		}
 		change = Updated
 	}
 	b.dirty = true
 	if b.opts.DryRun {
-		return change, nil
+		return change, true, nil
 	}
 	b.deleted[id] = change == Updated
-	rec := docRecord{ID: d.ID, URL: d.URL, Title: d.Title, Meta: d.Meta, Marks: d.Marks, Source: source}
-	return change, b.enqueue(ctx, pendingDoc{rec, hash, b.index.opts.Splitter.Split(d.Text)})
+	return change, false, nil
 }
 
 // hashDocument covers everything that decides what a document's chunks are.

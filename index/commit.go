@@ -88,7 +88,7 @@ func (g *segment) stored(doc int) (pendingDoc, error) {
 	}
 	g.known[doc].Store(nil) // memory stays flat
 	e := g.entry(doc)
-	p := pendingDoc{*d, e.Hash, make([]Piece, e.Count)}
+	p := pendingDoc{*d, e.Hash, make([]Piece, e.Count), nil}
 	for i := range p.pieces {
 		row := int(e.First) + i
 		text, err := g.text(row)
@@ -132,7 +132,10 @@ func (b *Builder) result(kept []*segment, dead [][]uint32, merged []bool) (Manif
 		Format: Format, Generation: b.number, Splitter: b.manifest.Splitter,
 		Vector: b.index.opts.Vector.Name(), Keyword: b.keyword.Name(),
 	}
-	if !b.opts.noEmbedder {
+	switch {
+	case b.opts.Like != nil:
+		m.Splitter = b.opts.Like.Splitter
+	case !b.opts.noEmbedder:
 		m.Splitter = b.index.opts.Splitter.Name()
 	}
 	var left [][]uint32

@@ -17,6 +17,8 @@ type Cut struct {
 	Hash   Key // of everything that decides what its chunks are
 	Chunks []Chunk
 	Texts  []string // what each chunk's vector is made of
+	// Vectors are the chunks' unit vectors; nil where they are still to be made.
+	Vectors [][]float32
 }
 
 // HashDocument is the hash of a document that is cut by the named splitter. The
@@ -31,13 +33,18 @@ func CutDocument(s Splitter, d Document) (Cut, error) {
 	}
 	out, rec := Cut{Hash: hash}, docRecord{ID: d.ID, URL: d.URL, Title: d.Title, Meta: d.Meta, Marks: d.Marks}
 	for i, p := range s.Split(d.Text) {
-		out.Chunks = append(out.Chunks, Chunk{
-			ID: fmt.Sprintf("%s#chunk-%d", d.ID, i), DocumentID: d.ID, URL: d.URL, Title: d.Title,
-			Text: p.Text, Ordinal: i, Start: p.Start, End: p.End, Meta: rec.metaAt(p.Start),
-		})
+		out.Chunks = append(out.Chunks, rec.cut(i, p))
 		out.Texts = append(out.Texts, rec.embedded(p.Text))
 	}
 	return out, nil
+}
+
+// cut is the chunk of a piece.
+func (d *docRecord) cut(ordinal int, p Piece) Chunk {
+	return Chunk{
+		ID: fmt.Sprintf("%s#chunk-%d", d.ID, ordinal), DocumentID: d.ID, URL: d.URL, Title: d.Title,
+		Text: p.Text, Ordinal: ordinal, Start: p.Start, End: p.End, Meta: d.metaAt(p.Start),
+	}
 }
 
 // EmbeddedText is the text that the vector of a chunk is made of.

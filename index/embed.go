@@ -58,6 +58,12 @@ func (b *Builder) embed(ctx context.Context) ([][]float32, error) {
 	fresh := map[key]int{} // position in texts
 	var from []int         // for each chunk: its text in texts, or -1
 	for _, p := range b.pending {
+		for _, v := range p.vectors {
+			vectors, from = append(vectors, v), append(from, -1)
+		}
+		if p.vectors != nil {
+			continue
+		}
 		for _, piece := range p.pieces {
 			text := p.record.embedded(piece.Text)
 			k := keyOf(text)
@@ -124,7 +130,7 @@ func (b *Builder) Flush(ctx context.Context) error {
 
 // ask embeds texts, and keeps the vectors in case this run is not published.
 func (b *Builder) ask(ctx context.Context, texts []string, keys []key) ([][]float32, error) {
-	if b.opts.noEmbedder {
+	if b.opts.noEmbedder || b.opts.Like != nil {
 		return nil, errors.New("embed chunks: this run embeds nothing")
 	}
 	got, err := b.index.opts.Embedder.EmbedDocuments(ctx, texts)

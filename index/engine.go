@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"iter"
 )
 
 // Engine holds collections: *Index on this machine, or an adapter to a [Server]
@@ -43,6 +44,7 @@ type Reader interface {
 	Names() ([]string, error)
 	Served() ([]Served, error)
 	Inspect(ctx context.Context, collection string) (Report, error)
+	Scan(ctx context.Context, collection string, f func(Manifest, iter.Seq2[Stored, error]) error) error
 }
 
 // Run collects documents into the next generation of a collection. Nothing of
@@ -50,6 +52,8 @@ type Reader interface {
 // [Builder], which is the one of this machine. Not safe for concurrent use.
 type Run interface {
 	Add(ctx context.Context, source string, d Document) (Change, error)
+	// Take is Add for a run with BuildOptions.Like.
+	Take(ctx context.Context, s Stored) (Change, error)
 	Keep(id string)
 	Prune(source string) int
 	Has(id string) bool

@@ -208,31 +208,39 @@ func (g *segment) readVectors() error {
 	return nil
 }
 
+func (g *segment) openFloats() error {
+	if g.floats != nil {
+		return nil
+	}
+	path := g.path(vectorsFile)
+	f, err := g.fs.Open(path)
+	if err != nil {
+		return fmt.Errorf("read vectors: %w", damage(err))
+	}
+	read, err := checksum(f)
+	read.Name = vectorsFile
+	if err == nil {
+		err = listed(g.info.Files, read, path)
+	}
+	if err == nil && read.Size != 4*int64(g.dims)*int64(g.rows()) {
+		err = fmt.Errorf("read %s: its %d bytes are not %d rows of %d dimensions: %w", path, read.Size, g.rows(), g.dims, errDamaged)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	g.floats = f
+	return nil
+}
+
 // vector reads one row where the matrix is not in memory. The file's checksum
 // is looked at first, once: what is damaged must not go on under a new one.
 func (g *segment) vector(row int) ([]float32, error) {
-	path := g.path(vectorsFile)
-	if g.floats == nil {
-		f, err := g.fs.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("read vectors: %w", damage(err))
-		}
-		read, err := checksum(f)
-		read.Name = vectorsFile
-		if err == nil {
-			err = listed(g.info.Files, read, path)
-		}
-		if err == nil && read.Size != 4*int64(g.dims)*int64(g.rows()) {
-			err = fmt.Errorf("read %s: its %d bytes are not %d rows of %d dimensions: %w", path, read.Size, g.rows(), g.dims, errDamaged)
-		}
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		g.floats = f
+	if err := g.openFloats(); err != nil {
+		return nil, err
 	}
 	b := make([]byte, 4*g.dims)
 	if _, err := g.floats.ReadAt(b, int64(len(b))*int64(row)); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, damage(err))
+		return nil, fmt.Errorf("read %s: %w", g.path(vectorsFile), damage(err))
 	}
 	v := make([]float32, g.dims)
 	for i := range v {

@@ -36,7 +36,7 @@ func Run(t *testing.T, b Backend) {
 		{"Generations", generations}, {"Updates", updates}, {"Resume", resume}, {"Prune", prune}, {"Delete", remove},
 		{"Space", space}, {"Reembed", reembed}, {"Deadline", deadline}, {"EmbedderFails", embedderFails},
 		{"Lease", lease}, {"Empty", empty}, {"Unicode", unicodeTexts}, {"Marks", marks}, {"DryRun", dryRun},
-		{"Inspect", inspect}, {"ServerGone", serverGone},
+		{"Inspect", inspect}, {"Copy", copying}, {"CopyAgain", copyAgain}, {"CopyRefused", copyRefused}, {"ServerGone", serverGone},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b) })
 	}

@@ -65,7 +65,9 @@ func (r *run) next() row {
 	n.generation, n.store, n.staging, n.stagingSpace = s.born, s.store, 0, ""
 	n.nextDocument, n.nextChunk = s.document, s.chunk
 	n.keyword = r.terms.Engine()
-	if r.engine.opts.Splitter != nil {
+	if r.opts.Like != nil {
+		n.splitter = r.opts.Like.Splitter
+	} else if r.engine.opts.Splitter != nil {
 		n.splitter = r.engine.opts.Splitter.Name()
 	}
 	if s.anew {
@@ -152,67 +154,18 @@ func (r *run) carry(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read documents: %w", err)
 		}
-		for _, p := range list {
-			id, ok := rows[p.row]
+		for _, d := range list {
+			id, ok := rows[d.row]
 			if !ok {
 				continue
 			}
 			if source, moved := r.moved[id]; moved {
-				p.source = source
+				d.Source = source
 			}
-			if err := r.enqueue(ctx, p.pending); err != nil {
+			if err := r.enqueue(ctx, pending{d.Document, d.Source, d.Cut}); err != nil {
 				return err
 			}
 		}
 	}
 	return r.flush(ctx)
-}
-
-type storedDocument struct {
-	pending
-	row int
-}
-
-// stored are the published documents whose rows are in [from, to), as they
-// were handed in, cut.
-func (r *run) stored(ctx context.Context, from, to int) ([]storedDocument, error) {
-	rows, err := r.conn.Query(ctx, in(r.prev.store, `SELECT d.row, d.id, d.url, d.title, d.meta::text, d.marks, d.source, d.hash,
-			c.text, c.ordinal, c.from_char, c.to_char, coalesce(c.meta, d.meta)::text
-		FROM document_# d LEFT JOIN chunk_# c ON c.doc = d.row
-		WHERE d.row >= $1 AND d.row < $2 AND d.born <= $3 ORDER BY d.row, c.ordinal`), from, to, r.prev.generation)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []storedDocument
-	for rows.Next() {
-		var d storedDocument
-		var meta, chunkMeta, text *string
-		var marks []index.Mark
-		var ordinal, start, end *int
-		var hash []byte
-		doc := &d.document
-		if err := rows.Scan(&d.row, &doc.ID, &doc.URL, &doc.Title, &meta, &marks, &d.source, &hash, &text, &ordinal, &start, &end, &chunkMeta); err != nil {
-			return nil, err
-		}
-		if len(out) == 0 || out[len(out)-1].row != d.row {
-			if doc.Meta, err = readMeta(meta); err != nil {
-				return nil, err
-			}
-			doc.Marks = marks
-			copy(d.cut.Hash[:], hash)
-			out = append(out, d)
-		}
-		if text == nil {
-			continue
-		}
-		last := &out[len(out)-1]
-		c := index.Chunk{DocumentID: doc.ID, URL: doc.URL, Title: doc.Title, Text: *text, Ordinal: *ordinal, Start: *start, End: *end}
-		if c.Meta, err = readMeta(chunkMeta); err != nil {
-			return nil, err
-		}
-		last.cut.Chunks = append(last.cut.Chunks, c)
-		last.cut.Texts = append(last.cut.Texts, index.EmbeddedText(c))
-	}
-	return out, rows.Err()
 }

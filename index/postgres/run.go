@@ -74,7 +74,9 @@ func (e *Engine) begin(ctx context.Context, opts index.BuildOptions, embedder in
 		gone: map[index.Key]bool{}, kept: map[index.Key]bool{}, moved: map[index.Key]string{},
 	}
 	var err error
-	if embedder != nil {
+	if opts.Like != nil {
+		r.space = opts.Like.Space
+	} else if embedder != nil {
 		if r.space, err = spaceOf(ctx, embedder, opts.DryRun); err != nil {
 			return nil, fmt.Errorf("ask embedder: %w", &index.EmbedderError{Err: err})
 		}
@@ -82,7 +84,7 @@ func (e *Engine) begin(ctx context.Context, opts index.BuildOptions, embedder in
 	if r.conn, err = e.writer(ctx); err != nil {
 		return nil, fmt.Errorf("index into postgres: %w", err)
 	}
-	if err := r.open(ctx, embedder == nil); err != nil {
+	if err := r.open(ctx, embedder == nil && opts.Like == nil); err != nil {
 		return nil, errors.Join(err, r.Abort())
 	}
 	return r, nil
@@ -139,6 +141,8 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	switch {
 	case r.opts.Keyword != nil:
 		keyword = r.opts.Keyword.Name()
+	case r.opts.Like != nil:
+		keyword = r.opts.Like.Keyword
 	case r.prev.keyword != "":
 		keyword = r.prev.keyword
 	}
@@ -151,6 +155,9 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	// Tables that hold no chunk any more may be of another space.
 	if r.stage.anew = r.dirty || r.prev.chunks == 0 && r.prev.dims != 0; r.stage.anew {
 		r.stage.dims = 0
+	}
+	if r.opts.Like != nil {
+		r.stage.dims = r.opts.Like.Dims
 	}
 	return r.remember(ctx)
 }
@@ -219,6 +226,9 @@ func (r *run) checkSpace() error {
 	if r.prev.chunks == 0 || r.opts.Reembed || index.SameSpace(r.prev.space, r.space) {
 		return nil
 	}
+	if r.opts.Like != nil {
+		return fmt.Errorf("collection %q: %w: it holds %s, what is copied is of %s: copy into another --as", r.opts.Collection, index.ErrSpace, r.prev.space, r.space)
+	}
 	return fmt.Errorf("collection %q: %w: it holds %s, embedding.* now gives %s: set embedding.* back, index --reembed, or index into another --collection",
 		r.opts.Collection, index.ErrSpace, r.prev.space, r.space)
 }
@@ -249,45 +259,69 @@ func (r *run) remember(ctx context.Context) error {
 
 // Add implements [index.Run].
 func (r *run) Add(ctx context.Context, source string, d index.Document) (index.Change, error) {
-	id := index.KeyOf(d.ID)
-	if first, ok := r.seen[id]; ok {
-		return 0, &index.DocumentError{Err: fmt.Errorf("document id %q came twice in this run, first from %s: rename one", d.ID, first)}
-	}
-	if err := index.CheckID(d.ID); err != nil {
-		return 0, &index.DocumentError{Err: err}
-	}
-	if strings.Contains(d.ID, "\x00") {
-		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: PostgreSQL takes no character 0 in an id", d.ID)}
-	}
 	hash, err := index.HashDocument(r.engine.opts.Splitter.Name(), d)
 	if err != nil {
 		r.Keep(d.ID)
 		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
 	}
-	r.seen[id] = source
-	change := index.Added
-	if was, ok := r.before[id]; ok {
-		if was.hash == hash {
-			if was.src != index.KeyOf(source) {
-				r.moved[id], r.dirty = source, true
-			}
-			delete(r.gone, id) // pruned under its old source before it came under this one
-			return index.Unchanged, nil
-		}
-		change = index.Updated
-	}
-	r.dirty = true
-	if r.opts.DryRun {
-		return change, nil
-	}
-	if change == index.Updated {
-		r.gone[id] = true
+	change, known, err := r.change(source, d.ID, hash)
+	if known || err != nil {
+		return change, err
 	}
 	cut, err := index.CutDocument(r.engine.opts.Splitter, d)
 	if err != nil {
 		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
 	}
 	return change, r.enqueue(ctx, pending{d, source, cut})
+}
+
+// Take implements [index.Run].
+func (r *run) Take(ctx context.Context, s index.Stored) (index.Change, error) {
+	if err := s.Check(r.stage.dims); err != nil {
+		return 0, err
+	}
+	change, known, err := r.change(s.Source, s.Document.ID, s.Cut.Hash)
+	if known || err != nil {
+		return change, err
+	}
+	for _, c := range s.Cut.Chunks {
+		s.Cut.Texts = append(s.Cut.Texts, index.EmbeddedText(c))
+	}
+	return change, r.enqueue(ctx, pending{s.Document, s.Source, s.Cut})
+}
+
+// change notes that a document came, and says what it is to the collection;
+// known says that nothing is to be written of it.
+func (r *run) change(source, name string, hash index.Key) (change index.Change, known bool, err error) {
+	id := index.KeyOf(name)
+	if first, ok := r.seen[id]; ok {
+		return 0, false, &index.DocumentError{Err: fmt.Errorf("document id %q came twice in this run, first from %s: rename one", name, first)}
+	}
+	if err := index.CheckID(name); err != nil {
+		return 0, false, &index.DocumentError{Err: err}
+	}
+	if strings.Contains(name, "\x00") {
+		return 0, false, &index.DocumentError{Err: fmt.Errorf("document %q: PostgreSQL takes no character 0 in an id", name)}
+	}
+	r.seen[id] = source
+	if was, ok := r.before[id]; ok {
+		if was.hash == hash {
+			if was.src != index.KeyOf(source) {
+				r.moved[id], r.dirty = source, true
+			}
+			delete(r.gone, id) // pruned under its old source before it came under this one
+			return index.Unchanged, true, nil
+		}
+		change = index.Updated
+	}
+	r.dirty = true
+	if r.opts.DryRun {
+		return change, true, nil
+	}
+	if change == index.Updated {
+		r.gone[id] = true
+	}
+	return change, false, nil
 }
 
 // Keep implements [index.Run].

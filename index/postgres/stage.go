@@ -101,7 +101,9 @@ func (r *run) embed(ctx context.Context) ([]pgvector.Vector, []index.Key, error)
 	for _, p := range r.pending {
 		for _, text := range p.cut.Texts {
 			k := index.KeyOf(text)
-			keys, texts[k] = append(keys, k), text
+			if keys = append(keys, k); p.cut.Vectors == nil {
+				texts[k] = text
+			}
 		}
 	}
 	known, err := r.known(ctx, slices.Collect(maps.Keys(texts)))
@@ -110,7 +112,8 @@ func (r *run) embed(ctx context.Context) ([]pgvector.Vector, []index.Key, error)
 	}
 	var ask []index.Key
 	for _, k := range keys { // in their order, so that runs are alike
-		if _, ok := known[k]; !ok {
+		_, wanted := texts[k]
+		if _, ok := known[k]; wanted && !ok {
 			known[k], ask = nil, append(ask, k)
 		}
 	}
@@ -122,9 +125,15 @@ func (r *run) embed(ctx context.Context) ([]pgvector.Vector, []index.Key, error)
 		}
 		r.tell(r.embedded + r.ahead - len(ask))
 	}
-	vectors := make([]pgvector.Vector, len(keys))
-	for i, k := range keys {
-		vectors[i] = pgvector.NewVector(known[k])
+	vectors := make([]pgvector.Vector, 0, len(keys))
+	for _, p := range r.pending {
+		for i := range p.cut.Texts {
+			v := known[keys[len(vectors)]]
+			if p.cut.Vectors != nil {
+				v = p.cut.Vectors[i]
+			}
+			vectors = append(vectors, pgvector.NewVector(v))
+		}
 	}
 	return vectors, keys, nil
 }
@@ -136,6 +145,9 @@ func (r *run) tell(embedded int) {
 }
 
 func (r *run) ask(ctx context.Context, keys []index.Key, texts map[index.Key]string, into map[index.Key][]float32) error {
+	if r.opts.Like != nil {
+		return errors.New("embed chunks: this run embeds nothing")
+	}
 	list := make([]string, len(keys))
 	for i, k := range keys {
 		list[i] = texts[k]
