@@ -134,16 +134,17 @@ func (k *checker) models() {
 	k.oneOf("index.vector", c.Index.Vector, []string{"auto", "exact", "hnsw"})
 }
 
-func engines() []string { return []string{LocalEngine, PostgresEngine} }
+// EngineKinds are the values of engine.kind.
+func EngineKinds() []string { return []string{LocalEngine, PostgresEngine} }
 
 // engine does not repeat the URL: it may hold a password.
 func (k *checker) engine() {
 	e := k.c.Engine
-	k.oneOf("engine.kind", e.Kind, engines())
+	k.oneOf("engine.kind", e.Kind, EngineKinds())
 	switch {
 	case e.Kind == LocalEngine && e.URL != "":
 		k.add("engine.url", "must be a URL only where engine.kind is not %s: set engine.kind, too", LocalEngine)
-	case e.Kind != LocalEngine && e.URL == "" && slices.Contains(engines(), e.Kind):
+	case e.Kind != LocalEngine && e.URL == "" && slices.Contains(EngineKinds(), e.Kind):
 		k.add("engine.url", "must be set: where the engine is")
 	case e.Kind == PostgresEngine && !strings.HasPrefix(e.URL, "postgres://") && !strings.HasPrefix(e.URL, "postgresql://"):
 		k.add("engine.url", "must be a URL such as postgres://user:password@host/database")

@@ -25,7 +25,7 @@ func newExport() *cobra.Command {
 }
 
 func export(cmd *cobra.Command, collection, path string) (err error) {
-	idx, err := openLocal(cmd, "its own tools copy it, and `ragproxy index` fills it")
+	idx, err := openLocal(cmd, "`ragproxy copy` takes a collection from one engine to another")
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ checked first; nothing is embedded.`,
 }
 
 func importArchive(cmd *cobra.Command, collection, path string, replace bool) error {
-	idx, err := openLocal(cmd, "its own tools copy it, and `ragproxy index` fills it")
+	idx, err := openLocal(cmd, "`ragproxy copy` takes a collection from one engine to another")
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ragproxy/ragproxy/config"
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/proxy/access"
 	"github.com/ragproxy/ragproxy/proxy/dialect"
@@ -71,12 +72,14 @@ func flagValues() map[string]cobra.CompletionFunc {
 		"dialect":     fixed(dialect.Names()...),
 		"legs":        fixed("hybrid", "vector", "bm25"),
 		"turns":       fixed(eval.TurnsLast, eval.TurnsRewrite, eval.TurnsHistory),
+		"from":        fixed(config.EngineKinds()...),
+		"to":          fixed(config.EngineKinds()...),
 		"analyzer":    fixed(lexical.Analyzers()...),
 		"config":      files(cobra.ShellCompDirectiveFilterFileExt, "yaml", "yml", "toml", "json"),
 		"data-dir":    files(cobra.ShellCompDirectiveFilterDirs),
 		"keep":        files(cobra.ShellCompDirectiveFilterDirs),
 	}
-	for _, name := range []string{"listen", "filter", "model", "server", "key", "class", "select", "expires"} {
+	for _, name := range []string{"listen", "filter", "model", "server", "key", "class", "select", "expires", "as"} {
 		values[name] = cobra.NoFileCompletions
 	}
 	return values

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,17 +17,20 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
+
+	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
 
 // TestExamples executes every example of every command's --help, by sh, in the
 // folder that testdata/examples.txtar holds. So that an example can be what
-// people would type, four things stand for others in it:
+// people would type, five things stand for others in it:
 //
 //	https://example.org        a server with the folder site
 //	127.0.0.1:8080             a running `ragproxy serve` (serve and demo, and
 //	                           any other port, take a free one)
 //	jq PATH                    a few lines of Go below
 //	req-...                    the id of a request to that server
+//	postgres://127.0.0.1/...   a real one, where it can be had
 //
 // A command that goes on until it is told to end is, once it says that it is
 // ready. A new command needs nothing here, or a file in examples.txtar, or a
@@ -48,6 +52,10 @@ func TestExamples(t *testing.T) {
 	p.Setup = func(env *testscript.Env) error {
 		return errors.Join(setup(env), os.CopyFS(filepath.Join(env.WorkDir, "home", "data"), os.DirFS(data)))
 	}
+	database := ""
+	if os.Getenv(pgtest.Env) != "" {
+		database = pgtest.Start(t).Database(t)
+	}
 	p.Cmds["executed"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -60,7 +68,10 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s has no example in its help", cmd.CommandPath())
 			continue
 		}
-		script := exampleScript(cmd.CommandPath(), examples)
+		if database == "" {
+			examples = slices.DeleteFunc(examples, func(line string) bool { return strings.Contains(line, aDatabase) })
+		}
+		script := strings.ReplaceAll(exampleScript(cmd.CommandPath(), examples), aDatabase, database)
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "_") + ".txtar"
 		if err := os.WriteFile(filepath.Join(p.Dir, name), append([]byte(script), folder...), 0o600); err != nil {
 			t.Fatal(err)
@@ -75,7 +86,14 @@ func TestExamples(t *testing.T) {
 			t.Errorf("example %s was not executed", id)
 		}
 	}
+	if database == "" {
+		t.Run("postgres", func(t *testing.T) {
+			t.Skipf("%s is not set: examples with %s were not executed", pgtest.Env, aDatabase)
+		})
+	}
 }
+
+const aDatabase = "postgres://127.0.0.1/ragproxy"
 
 // indexExamples makes the collections default, docs and notes, and returns the
 // folder that stands for $XDG_DATA_HOME.

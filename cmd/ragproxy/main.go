@@ -76,7 +76,7 @@ prompt, relays the upstream's stream, and adds the query and the sources.`,
 	root.PersistentFlags().String("log-level", "", "`LEVEL`: debug, info, warn or error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newIndex(), newServe(), newSearch(), newAsk(), newChat(), newExplain(), newDemo(), newEval(), newCollections(), newDelete(), newVerify(), newCompact(),
-		newExport(), newImport(), newKeys(), newConfig(), newDoctor(), newHealthcheck(), newCompletion(), newVersion())
+		newExport(), newImport(), newCopy(), newKeys(), newConfig(), newDoctor(), newHealthcheck(), newCompletion(), newVersion())
 	root.CompletionOptions.DisableDefaultCmd = true
 	help := newHelp()
 	root.SetHelpCommand(help)

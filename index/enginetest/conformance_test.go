@@ -5,13 +5,15 @@ import (
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/enginetest"
+	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/postgres"
 	"github.com/ragproxy/ragproxy/index/split"
+	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
 
 func TestConformance(t *testing.T) {
-	t.Run("local", func(t *testing.T) { enginetest.Run(t, enginetest.Backend{New: enginetest.Local}) })
+	t.Run("local", func(t *testing.T) { enginetest.Run(t, enginetest.Backend{New: local, Local: local}) })
 	t.Run("postgres", func(t *testing.T) {
 		server := pgtest.Start(t)
 		enginetest.Run(t, onPostgres(server, postgres.Options{}))
@@ -32,6 +34,24 @@ func splitter(t testing.TB) index.Splitter {
 	return s
 }
 
+func local(t testing.TB) enginetest.Store {
+	dir := t.TempDir()
+	return func(t testing.TB, e index.Embedder) index.Engine {
+		t.Helper()
+		keyword, err := lexical.New(lexical.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact, err := vector.New("exact")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return closed(t, index.Open(index.Options{
+			Dir: dir, Embedder: e, Splitter: splitter(t), Vector: exact, VectorByName: vector.New, Keyword: keyword,
+		}))
+	}
+}
+
 func onPostgres(server *pgtest.Server, opts postgres.Options) enginetest.Backend {
 	return enginetest.Backend{
 		New: func(t testing.TB) enginetest.Store {
@@ -47,7 +67,7 @@ func onPostgres(server *pgtest.Server, opts postgres.Options) enginetest.Backend
 				return closed(t, x)
 			}
 		},
-		Kill: server.Kill, Restart: server.Restart,
+		Local: local, Kill: server.Kill, Restart: server.Restart,
 	}
 }
 

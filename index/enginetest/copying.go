@@ -12,33 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ragproxy/ragproxy/index"
-	"github.com/ragproxy/ragproxy/index/lexical"
-	"github.com/ragproxy/ragproxy/index/split"
-	"github.com/ragproxy/ragproxy/index/vector"
 )
-
-// Local makes a folder of its own, and engines on it.
-func Local(t testing.TB) Store {
-	dir := t.TempDir()
-	return func(t testing.TB, e index.Embedder) index.Engine {
-		t.Helper()
-		keyword, err := lexical.New(lexical.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		exact, err := vector.New("exact")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := split.NewRecursive(split.Options{Size: 60})
-		if err != nil {
-			t.Fatal(err)
-		}
-		x := index.Open(index.Options{Dir: dir, Embedder: e, Splitter: s, Vector: exact, VectorByName: vector.New, Keyword: keyword})
-		t.Cleanup(func() { x.Close() })
-		return x
-	}
-}
 
 // odd are documents with all that an engine could lose on the way.
 func odd() []index.Document {
@@ -55,7 +29,7 @@ func odd() []index.Document {
 // copying moves a collection here from a folder and back into another one:
 // the same documents, chunks, vectors and hits, and nothing embedded.
 func copying(t *testing.T, b Backend) {
-	first := Local(t)(t, newEmbedder())
+	first := b.Local(t)(t, newEmbedder())
 	ingest(t, first, "c", odd()...)
 	embedder := newEmbedder()
 	there := b.New(t)(t, embedder)
@@ -63,7 +37,7 @@ func copying(t *testing.T, b Backend) {
 	if err != nil || report.Added != 30 {
 		t.Fatalf("copy: got %d added and error %v, want 30 and none", report.Added, err)
 	}
-	back := Local(t)(t, embedder)
+	back := b.Local(t)(t, embedder)
 	if _, err := index.Copy(t.Context(), there, back, index.CopyOptions{Collection: "c", As: "d"}); err != nil {
 		t.Fatalf("copy back: %v", err)
 	}
@@ -90,7 +64,7 @@ func copying(t *testing.T, b Backend) {
 // copyAgain: a copy that broke off goes on, one that is made again writes what
 // is new, and what was deleted goes when it is asked for.
 func copyAgain(t *testing.T, b Backend) {
-	from := Local(t)(t, newEmbedder())
+	from := b.Local(t)(t, newEmbedder())
 	ingest(t, from, "c", foxes(0, 30)...)
 	to := b.New(t)(t, newEmbedder())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,7 +106,7 @@ func copyAgain(t *testing.T, b Backend) {
 // copyRefused: collections of two spaces are not mixed, what is not there is
 // not copied, and an altered copy is told.
 func copyRefused(t *testing.T, b Backend) {
-	from := Local(t)(t, newEmbedder())
+	from := b.Local(t)(t, newEmbedder())
 	ingest(t, from, "c", foxes(0, 3)...)
 	other := newEmbedder()
 	other.Name = "others@32"

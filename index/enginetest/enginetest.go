@@ -18,6 +18,8 @@ import (
 type Backend struct {
 	// New makes an empty place for collections: a folder, a database.
 	New func(t testing.TB) Store
+	// Local is New of the engine on disk, which collections are copied from and to.
+	Local func(t testing.TB) Store
 	// Kill and Restart end the server that all places are on, and start it
 	// again; nil where there is none.
 	Kill, Restart func(t testing.TB)
