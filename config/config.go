@@ -85,6 +85,9 @@ type Upstream struct {
 	// ResponseTimeout bounds the wait for the answer's header, which comes with
 	// a stream's first token, else behind the last one; 0 = no bound. Default 10m.
 	ResponseTimeout time.Duration `key:"response_timeout"`
+	// IdleTimeout bounds the silence in the middle of an answer, which is ended
+	// after one to two times that; 0 = no bound. Default 10m.
+	IdleTimeout time.Duration `key:"idle_timeout"`
 }
 
 // Embedding is where vectors come from.
@@ -403,7 +406,7 @@ func Default() *Config {
 	return &Config{
 		Listen:    "127.0.0.1:8080",
 		LogLevel:  "info",
-		Upstream:  Upstream{Model: "gpt-4o-mini", ConnectTimeout: 10 * time.Second, ResponseTimeout: 10 * time.Minute},
+		Upstream:  Upstream{Model: "gpt-4o-mini", ConnectTimeout: 10 * time.Second, ResponseTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute},
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
 		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
 		Engine:    Engine{Kind: LocalEngine},

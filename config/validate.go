@@ -116,6 +116,7 @@ func (k *checker) models() {
 	k.proxyURL("upstream.proxy_url", c.Upstream.ProxyURL)
 	between(k, "upstream.connect_timeout", c.Upstream.ConnectTimeout, time.Millisecond, time.Hour)
 	between(k, "upstream.response_timeout", c.Upstream.ResponseTimeout, 0, 24*time.Hour)
+	between(k, "upstream.idle_timeout", c.Upstream.IdleTimeout, 0, 24*time.Hour)
 	k.oneOf("embedding.provider", c.Embedding.Provider, []string{"minilm", "openai"})
 	if c.Embedding.BaseURL != "" {
 		k.baseURL("embedding.base_url", c.Embedding.BaseURL, false)

@@ -89,15 +89,22 @@ func engineUnavailable(err error) *Error {
 // upstreamError tells an upstream that gave no answer. Its address stays out
 // of the message: clients need not know it.
 func upstreamError(err error) *Error {
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if isTimeout(err) {
 		return &Error{Status: http.StatusGatewayTimeout, Type: "upstream_error", Code: "upstream_timeout", Message: "the upstream did not answer in time", Err: err}
 	}
 	return badGateway("upstream_unreachable", "the upstream cannot be reached: check upstream.base_url and that it is running", err)
 }
 
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
 // upstreamClosed tells an answer that broke off.
 func upstreamClosed(err error) *Error {
+	if isTimeout(err) {
+		return &Error{Status: http.StatusGatewayTimeout, Type: "upstream_error", Code: "upstream_timeout", Message: "the upstream fell silent in the middle of its answer", Err: err}
+	}
 	return badGateway("upstream_closed", "the upstream closed its answer before the end", err)
 }
 

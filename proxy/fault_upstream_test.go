@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -198,5 +199,58 @@ func TestUpstreamHangsInMidStream(t *testing.T) {
 	case <-released:
 	case <-time.After(patience):
 		t.Error("the upstream was kept after the client had gone")
+	}
+}
+
+// TestUpstreamFallsSilent: an answer of which nothing comes any more ends, with
+// an error that says so; one that is merely slow does not.
+func TestUpstreamFallsSilent(t *testing.T) {
+	const silence = time.Minute
+	for _, tt := range []struct{ name, contentType, piece, ask string }{
+		{"stream", "text/event-stream", delta, ask},
+		{"in one piece", "application/json", " ", chatOnce},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var network pipeNet
+				released := make(chan struct{})
+				network.serve(t, "up", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					io.Copy(io.Discard, r.Body)
+					w.Header().Set("Content-Type", tt.contentType)
+					for range 5 {
+						http.NewResponseController(w).Flush()
+						time.Sleep(silence - time.Second)
+						io.WriteString(w, tt.piece)
+					}
+					http.NewResponseController(w).Flush()
+					<-r.Context().Done()
+					close(released)
+				}))
+				opts := testOptions(t, "http://up/v1", &fakeSearcher{})
+				opts.HTTPClient = network.client(t)
+				opts.HTTPClient.Transport = silenceTransport{opts.HTTPClient.Transport.(*http.Transport), silence}
+				network.serve(t, "ragproxy", New(opts))
+				begin := time.Now()
+				resp, err := network.client(t).Post("http://ragproxy/v1/chat/completions", "application/json", strings.NewReader(tt.ask))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				body, _ := io.ReadAll(resp.Body)
+				if !strings.Contains(string(body), `"code":"upstream_timeout"`) {
+					t.Errorf("got %s %q, want upstream_timeout", resp.Status, body)
+				}
+				if n := strings.Count(string(body), `"content":"Planning"`); tt.piece == delta && n != 5 {
+					t.Errorf("got %d deltas before the error, want 5", n)
+				}
+				if tt.piece != delta && resp.StatusCode != http.StatusGatewayTimeout {
+					t.Errorf("got %s, want 504", resp.Status)
+				}
+				if took := time.Since(begin) - 5*(silence-time.Second); took < silence || took > 2*silence+time.Second {
+					t.Errorf("the answer ended after a silence of %s, want one to two times %s", took, silence)
+				}
+				<-released
+			})
+		})
 	}
 }

@@ -28,6 +28,9 @@ type ClientOptions struct {
 	// the first token of a stream and behind the last one of an answer that is
 	// not streamed; 0 is no bound.
 	ResponseTimeout time.Duration
+	// IdleTimeout bounds the silence in the middle of an answer, which ends
+	// after one to two times that; 0 is no bound.
+	IdleTimeout time.Duration
 }
 
 // NewHTTPClient is NewClient without options.
@@ -61,22 +64,27 @@ func NewClient(o ClientOptions) (*http.Client, error) {
 // would cut long answers.
 func newClient(o ClientOptions, proxy func(*http.Request) (*url.URL, error), trusted *tls.Config) *http.Client {
 	connect := cmp.Or(o.ConnectTimeout, 10*time.Second)
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 proxy,
-			DialContext:           (&net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:       trusted,
-			TLSHandshakeTimeout:   connect,
-			ResponseHeaderTimeout: o.ResponseTimeout,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          1024,
-			MaxIdleConnsPerHost:   512,
-			IdleConnTimeout:       90 * time.Second,
-			ExpectContinueTimeout: time.Second,
-			DisableCompression:    true,
-		},
+	transport := &http.Transport{
+		Proxy:                 proxy,
+		DialContext:           (&net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       trusted,
+		TLSHandshakeTimeout:   connect,
+		ResponseHeaderTimeout: o.ResponseTimeout,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          1024,
+		MaxIdleConnsPerHost:   512,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true,
+	}
+	client := &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if o.IdleTimeout > 0 {
+		client.Transport = silenceTransport{transport, o.IdleTimeout}
+	}
+	return client
 }
 
 func trust(file string) (*tls.Config, error) {

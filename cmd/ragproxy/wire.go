@@ -194,7 +194,7 @@ func serverOptions(cfg *config.Config, engine index.Engine, builtinURL string, l
 func newUpstreamClient(cfg *config.Config, builtinURL string) (*http.Client, error) {
 	client, err := proxy.NewClient(proxy.ClientOptions{
 		CAFile: cfg.Upstream.CAFile, ProxyURL: cfg.Upstream.ProxyURL, Direct: []string{hostPort(builtinURL)},
-		ConnectTimeout: cfg.Upstream.ConnectTimeout, ResponseTimeout: cfg.Upstream.ResponseTimeout,
+		ConnectTimeout: cfg.Upstream.ConnectTimeout, ResponseTimeout: cfg.Upstream.ResponseTimeout, IdleTimeout: cfg.Upstream.IdleTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
