@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,19 +62,4 @@ func TestMemory(t *testing.T) {
 }
 
 // peak is the most memory in bytes that this process ever had; 0 if unknown.
-func peak(t testing.TB) int {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	kb := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(b)
-	if kb == nil {
-		return 0
-	}
-	n, err := strconv.Atoi(string(kb[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n << 10
-}
+func peak(t testing.TB) int { return status(t, "VmHWM") }
