@@ -328,6 +328,9 @@ func unicodeTexts(t *testing.T, b Backend) {
 		}
 	}
 	same(t, "by metadata", found(t, ask(t, x, index.Query{Text: "fox", Filters: map[string]any{"schlüssel": "日本語"}}).Vector), []string{"日本語"})
+	if report, err := x.Inspect(t.Context(), "c"); err != nil || len(report.Problems) > 0 {
+		t.Errorf("inspect: got %v, %v, want no problem", report.Problems, err)
+	}
 	_, changes := ingest(t, x, "c", docs...)
 	if slices.ContainsFunc(changes, func(c index.Change) bool { return c != index.Unchanged }) {
 		t.Errorf("got the changes %v of the same documents, want none", changes)

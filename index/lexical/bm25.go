@@ -150,7 +150,7 @@ func (s *searcher) postings(ctx context.Context, t term) ([]posting, error) {
 	if list, ok := s.cache.get(key); ok {
 		return list, nil
 	}
-	var found []occurrence
+	var found []Occurrence
 	for _, p := range s.parts {
 		var err error
 		if t.pairs {
@@ -168,22 +168,37 @@ func (s *searcher) postings(ctx context.Context, t term) ([]posting, error) {
 }
 
 // weigh returns what each occurrence of a word adds, if these are all.
-func (s *searcher) weigh(found []occurrence) []posting {
-	idf := s.idf(len(found))
-	k1, b := s.options.K1, s.options.B
+func (s *searcher) weigh(found []Occurrence) []posting {
+	formula := s.formula()
+	idf := formula.idf(len(found))
 	list := make([]posting, len(found))
 	for i, o := range found {
-		f := float64(o.count)
-		weight := idf * f / (f + k1*(1-b+b*float64(o.length)/s.averageLength))
-		list[i] = posting{o.row, float32(weight)}
+		list[i] = posting{o.Row, formula.weight(idf, o)}
 	}
 	return list
 }
 
+func (s *searcher) formula() formula {
+	return formula{s.options.K1, s.options.B, s.documents, s.averageLength}
+}
+
+// formula is BM25 for so many documents of that length on the average.
+type formula struct {
+	k1, b         float64
+	documents     int
+	averageLength float64
+}
+
 // idf is that of a word which so many documents have.
-func (s *searcher) idf(documents int) float64 {
-	n, all := float64(documents), float64(s.documents)
+func (f formula) idf(documents int) float64 {
+	n, all := float64(documents), float64(f.documents)
 	return math.Log(1 + (all-n+0.5)/(n+0.5))
+}
+
+// weight is what a word of that idf adds to a document's score.
+func (f formula) weight(idf float64, o Occurrence) float32 {
+	count := float64(o.Count)
+	return float32(idf * count / (count + f.k1*(1-f.b+f.b*float64(o.Length)/f.averageLength)))
 }
 
 // Verify holds the number of documents with postings against the rows.

@@ -22,13 +22,17 @@ func (s *searcher) Ceiling(ctx context.Context, query string) (float64, error) {
 	if s.closed {
 		return 0, errClosed
 	}
-	sum := 0.0
+	formula, sum := s.formula(), 0.0
 	for _, t := range s.terms(query) {
 		list, err := s.postings(ctx, t)
 		if err != nil {
 			return 0, fmt.Errorf("search keywords: %w", err)
 		}
-		sum += float64(t.count) * s.idf(len(list))
+		sum += float64(t.count) * formula.idf(len(list))
 	}
-	return fitting*sum + doubt*s.idf(1), nil
+	return formula.ceiling(sum), nil
 }
+
+// ceiling is of a query whose words' idf, each as often as the word is there,
+// are that much together.
+func (f formula) ceiling(idf float64) float64 { return fitting*idf + doubt*f.idf(1) }

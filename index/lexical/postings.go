@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -98,15 +97,15 @@ func (p *part) readRows() error {
 	return nil
 }
 
-// occurrence is a document that has a word: its row, how often it has the word,
-// and its length in tokens.
-type occurrence struct {
-	row           int32
-	count, length uint32
+// Occurrence is a chunk that has a word: its row, how often it has the word,
+// and its length in words.
+type Occurrence struct {
+	Row           int32
+	Count, Length uint32
 }
 
 // postings appends to found the documents that have a word.
-func (p *part) postings(ctx context.Context, word []byte, found []occurrence) ([]occurrence, error) {
+func (p *part) postings(ctx context.Context, word []byte, found []Occurrence) ([]Occurrence, error) {
 	words, err := p.segment.Dictionary(field)
 	if err != nil {
 		return nil, err
@@ -133,31 +132,23 @@ func (p *part) postings(ctx context.Context, word []byte, found []occurrence) ([
 		if p.rows != nil {
 			row = p.rows[row]
 		}
-		found = append(found, occurrence{int32(p.first) + row, uint32(posting.Frequency()), uint32(posting.NormUint64())})
+		found = append(found, Occurrence{int32(p.first) + row, uint32(posting.Frequency()), uint32(posting.NormUint64())})
 	}
 }
 
 // pairPostings is postings for any of the pairs with a character.
-func (p *part) pairPostings(ctx context.Context, character []byte, found []occurrence) ([]occurrence, error) {
+func (p *part) pairPostings(ctx context.Context, character []byte, found []Occurrence) ([]Occurrence, error) {
 	words, err := p.pairs(character)
 	if err != nil {
 		return nil, err
 	}
-	byRow := map[int32]occurrence{}
-	var of []occurrence
+	var of []Occurrence
 	for _, word := range words {
-		if of, err = p.postings(ctx, word, of[:0]); err != nil {
+		if of, err = p.postings(ctx, word, of); err != nil {
 			return nil, err
 		}
-		for _, o := range of {
-			o.count += byRow[o.row].count
-			byRow[o.row] = o
-		}
 	}
-	for _, row := range slices.Sorted(maps.Keys(byRow)) {
-		found = append(found, byRow[row])
-	}
-	return found, nil
+	return append(found, Merge(of)...), nil
 }
 
 // pairs returns the words of one or two characters that have this one, at most

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -201,48 +200,4 @@ func (e *Engine) Served() ([]index.Served, error) {
 		out[i] = index.Served{Collection: c.Name, Generation: c.Manifest.Generation, Documents: c.Manifest.Documents, Open: true}
 	}
 	return out, err
-}
-
-// Inspect implements [index.Engine]: it counts what the collection's row says,
-// and holds documents, chunks, vectors and postings against each other. That
-// pages are whole is the server's to know (data checksums, amcheck).
-func (e *Engine) Inspect(ctx context.Context, collection string) (index.Report, error) {
-	report := index.Report{Collection: collection}
-	err := e.read(ctx, collection, func(tx pgx.Tx, r row) error {
-		report.Manifest = r.manifest()
-		for _, c := range checks(r) {
-			var got int64
-			if err := tx.QueryRow(ctx, in(r.store, c.sql), r.generation).Scan(&got); err != nil {
-				return fmt.Errorf("%s: %w", c.what, err)
-			}
-			if got != c.want {
-				report.Problems = append(report.Problems, fmt.Errorf("%s: got %d, want %d: index --reembed makes the collection anew", c.what, got, c.want))
-			}
-		}
-		return nil
-	})
-	if err != nil && ctx.Err() == nil && isServers(err) && !errors.Is(err, index.ErrNotFound) {
-		report.Problems, err = append(report.Problems, err), nil
-	}
-	return report, err
-}
-
-type check struct {
-	what, sql string
-	want      int64
-}
-
-func checks(r row) []check {
-	return []check{
-		{"documents", "SELECT count(*) FROM document_# WHERE born <= $1", int64(r.documents)},
-		{"chunks", "SELECT count(*) FROM chunk_# WHERE born <= $1", int64(r.chunks)},
-		{"documents that came twice", "SELECT count(*) - count(DISTINCT id) FROM document_# WHERE born <= $1", 0},
-		{"documents without all of their chunks", `SELECT count(*) FROM document_# d WHERE born <= $1 AND chunks <>
-			(SELECT count(*) FROM chunk_# c WHERE c.doc = d.row AND c.ordinal < d.chunks AND c.born <= $1)`, 0},
-		{"chunks without a document", "SELECT count(*) FROM chunk_# c WHERE born <= $1 AND NOT EXISTS (SELECT FROM document_# d WHERE d.row = c.doc)", 0},
-		{"vectors that are neither unit vectors nor zero", `SELECT count(*) FROM chunk_# WHERE born <= $1 AND
-			abs(-(embedding <#> embedding) - 1) > 0.001 AND -(embedding <#> embedding) > 0.001`, 0},
-		{"postings of chunks that never were", fmt.Sprintf("SELECT count(*) FROM posting_# WHERE born <= $1 AND %d <= ANY(chunks)", r.nextChunk), 0},
-		{"postings whose lists differ in length", "SELECT count(*) FROM posting_# WHERE born <= $1 AND cardinality(chunks) <> cardinality(weights)", 0},
-	}
 }

@@ -40,6 +40,9 @@ func isServers(err error) bool {
 	return errors.As(err, &pg) && !away(pg.Code)
 }
 
+// refused says whether the statement is at fault, or what it has found.
+func refused(err error) bool { return isServers(err) || errors.Is(err, errPostings) }
+
 // away are the codes of a server that shuts down, starts, or has lost the
 // connection: another one may answer, or the same one in a while. A statement
 // that was canceled (57014) is not among them.

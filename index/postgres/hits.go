@@ -11,35 +11,59 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 )
 
-// readLeg reads hits, and those with a score of the other leg with that one.
-func readLeg(answers pgx.BatchResults) (leg index.Leg, other []index.Hit, err error) {
-	rows, err := answers.Query()
+// readNearest reads the hits of the vector leg.
+func readNearest(x *exchange) (hits []index.Hit, err error) {
+	rows, err := x.rows()
 	if err != nil {
-		return leg, nil, err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var h index.Hit
-		var cosine, ceiling *float64
-		var meta *string
-		c := &h.Chunk
-		if err := rows.Scan(&h.Score, &cosine, &ceiling, &c.DocumentID, &c.URL, &c.Title, &c.Text, &c.Ordinal, &c.Start, &c.End, &meta); err != nil {
-			return leg, nil, err
+		if err := scanHit(rows, &h, &h.Score); err != nil {
+			return nil, err
 		}
-		c.ID = fmt.Sprintf("%s#chunk-%d", c.DocumentID, c.Ordinal)
-		if c.Meta, err = readMeta(meta); err != nil {
-			return leg, nil, err
+		hits = append(hits, h)
+	}
+	return hits, rows.Err()
+}
+
+// readPicked reads the hits of the keyword leg with their scores, and once more
+// with their cosines where these were asked for.
+func readPicked(x *exchange, best []index.Match) (hits, cosines []index.Hit, err error) {
+	rows, err := x.rows()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h index.Hit
+		var n int
+		var cosine *float64
+		if err := scanHit(rows, &h, &n, &cosine); err != nil {
+			return nil, nil, err
 		}
-		leg.Hits = append(leg.Hits, h)
-		if ceiling != nil {
-			leg.Ceiling = *ceiling
-		}
+		h.Score = best[n-1].Score
+		hits = append(hits, h)
 		if cosine != nil {
 			h.Score = *cosine
-			other = append(other, h)
+			cosines = append(cosines, h)
 		}
 	}
-	return leg, other, rows.Err()
+	return hits, cosines, rows.Err()
+}
+
+// scanHit reads the columns of a hit behind others.
+func scanHit(rows pgx.Rows, h *index.Hit, before ...any) error {
+	var meta *string
+	c := &h.Chunk
+	err := rows.Scan(append(before, &c.DocumentID, &c.URL, &c.Title, &c.Text, &c.Ordinal, &c.Start, &c.End, &meta)...)
+	if err != nil {
+		return err
+	}
+	c.ID = fmt.Sprintf("%s#chunk-%d", c.DocumentID, c.Ordinal)
+	c.Meta, err = readMeta(meta)
+	return err
 }
 
 // others are the hits that are not among the found ones, best first.

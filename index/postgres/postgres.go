@@ -57,6 +57,8 @@ type Engine struct {
 	mu    sync.Mutex
 	known map[string]row            // as last seen; a search tells when one is old
 	terms map[string]*lexical.Terms // by engine name
+
+	scorers sync.Pool // of *lexical.Scorer
 }
 
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
@@ -86,11 +88,19 @@ func Open(opts Options) (*Engine, error) {
 	c.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pc, DeadlineDelay: grace}
 	}
+	if !strings.Contains(opts.URL, "pool_max_conns") {
+		config.MaxConns = mostConns
+	}
+	// A ping before each search would be a round trip of its own; where the
+	// connection turns out to be dead the search begins anew on another.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	return &Engine{opts: opts, config: config, pool: pool, known: map[string]row{}, terms: map[string]*lexical.Terms{}}, nil
+	e := &Engine{opts: opts, config: config, pool: pool, known: map[string]row{}, terms: map[string]*lexical.Terms{}}
+	e.scorers.New = func() any { return &lexical.Scorer{} }
+	return e, nil
 }
 
 // unreadable tells what is wrong with a URL without repeating it: it may hold a
@@ -104,6 +114,10 @@ func unreadable(err error) error {
 	}
 	return errors.New("postgres: cannot read the URL: write it like postgres://user:password@host1,host2/database?sslmode=require")
 }
+
+// mostConns is how many searches a process asks the server at a time, where
+// pool_max_conns in the URL says nothing else.
+const mostConns = 16
 
 // grace is how long a statement has to end by itself when its context does.
 const grace = 100 * time.Millisecond

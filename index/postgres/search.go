@@ -2,14 +2,14 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/lexical"
 )
 
 // Exists implements [index.Engine].
@@ -18,8 +18,8 @@ func (e *Engine) Exists(ctx context.Context, collection string) error {
 	return told(err)
 }
 
-// Search implements [index.Engine]. Both legs are one round trip, and one
-// transaction that sees one generation. Where the embedder is slower than
+// Search implements [index.Engine]. Both legs are one exchange with the server
+// (see [exchange]), and one transaction that sees one generation. Where the embedder is slower than
 // Options.Patience the keyword leg goes ahead and the vector leg follows; if a
 // run was published between the two, both are asked again.
 func (e *Engine) Search(ctx context.Context, q index.Query) (index.Legs, error) {
@@ -92,7 +92,8 @@ type search struct {
 	question
 	engine *Engine
 	begin  time.Time
-	space  string // of the vector
+	space  string        // of the vector
+	best   []index.Match // rows of the keyword leg
 	legs   index.Legs
 }
 
@@ -247,10 +248,12 @@ func (s *search) ask(ctx context.Context, vector, keyword bool) error {
 			if s.row, err = s.engine.lookUp(ctx, s.Collection); errors.Is(err, index.ErrNotFound) {
 				return err
 			}
-		case isServers(err) && at == "vector":
+		case refused(err) && at == "vector":
 			s.legs.Vector, vector = index.Leg{Err: fmt.Errorf("search vectors: %w", err), Took: time.Since(s.begin)}, false
-		case isServers(err) && at == "keyword":
+		case refused(err) && at == "keyword":
 			s.legs.Keyword, keyword = index.Leg{Err: fmt.Errorf("search keywords: %w", err), Took: time.Since(s.begin)}, false
+		default: // the connection was cut: those that lie idle may be, too
+			s.engine.pool.Reset()
 		}
 		if !vector && !keyword {
 			return nil
@@ -275,71 +278,144 @@ func (s *search) failAsked(err error, vector, keyword bool) {
 // any more.
 var errMoved = errors.New("the collection has other tables now")
 
-// batch is the one round trip; at names the statement that failed.
+// batch asks both legs in one exchange; at names the leg whose statement failed.
+// While the server looks for the nearest vectors the keywords are scored here,
+// and the texts of the best are asked for before it is through.
 func (s *search) batch(ctx context.Context, vector, keyword bool) (at string, err error) {
-	b := &pgx.Batch{}
-	b.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-	queue := func(sql string, args []any) { b.Queue(sql, args...) }
-	queue(s.head())
-	if vector {
-		queue(s.nearest())
+	head, list, near, picked := s.head(), s.postings(), s.nearest(), s.picked(nil)
+	if keyword = keyword && len(s.terms) > 0; !keyword {
+		list = nil
 	}
-	keyword = keyword && len(s.terms) > 0
-	if keyword {
-		queue(s.matching())
+	if !vector {
+		near = nil
 	}
-	b.Queue("COMMIT")
-	conn, err := s.engine.pool.Acquire(ctx)
+	x, err := s.engine.open(ctx, head, list, near, picked)
 	if err != nil {
-		return "connect", err
+		return "", err
 	}
-	defer conn.Release()
-	answers := conn.SendBatch(ctx, b)
-	defer answers.Close()
-	return s.read(answers, vector, keyword)
-}
-
-func (s *search) read(answers pgx.BatchResults, vector, keyword bool) (string, error) {
-	if _, err := answers.Exec(); err != nil {
-		return "begin", err
+	defer x.close()
+	if err := errors.Join(x.send(head), x.send(list), x.send(near), x.flush()); err != nil {
+		return "", err
 	}
-	var mean *float64
-	now, err := scanRow(answers.QueryRow(), &mean)
-	if noRows(err) {
-		return "head", fmt.Errorf("collection %q: %w", s.Collection, index.ErrNotFound)
-	}
+	mean, err := s.readHead(x)
 	if err != nil {
-		return "head", err
+		return "", err
 	}
-	s.engine.learn(now)
-	if now.store != s.row.store || now.hnsw != s.row.hnsw || now.keyword != s.row.keyword || now.space != s.row.space {
-		s.row, s.terms = now, nil
-		return "head", errMoved
-	}
-	s.row = now
 	var v, k index.Leg
-	var other []index.Hit
+	if keyword {
+		if s.best, k.Ceiling, err = s.score(x); err != nil {
+			return "keyword", err
+		}
+	}
+	// Where the vector comes late the keyword leg has answered before, and its
+	// hits are asked for once more, for their cosines.
+	again := len(s.best) > 0
+	if again {
+		texts := s.picked(rowsOf(s.best))
+		texts.parsed = picked.parsed
+		if err := x.send(texts); err != nil {
+			return "keyword", err
+		}
+	}
+	if err := x.commit(); err != nil {
+		return "", err
+	}
 	if vector {
-		if v, _, err = readLeg(answers); err != nil {
+		if v.Hits, err = readNearest(x); err != nil {
 			return "vector", err
 		}
 		if mean != nil && len(v.Hits) > 0 {
 			v.Floor, v.Ceiling = min(*mean, .99), 1
 		}
 	}
-	if keyword {
-		if k, other, err = readLeg(answers); err != nil {
+	if again {
+		var other []index.Hit
+		if k.Hits, other, err = readPicked(x, s.best); err != nil {
 			return "keyword", err
 		}
+		v.Hits = append(v.Hits, others(v.Hits, other)...)
 	}
 	if vector {
-		v.Hits, v.Took = append(v.Hits, others(v.Hits, other)...), time.Since(s.begin)
+		v.Took = time.Since(s.begin)
 		s.legs.Vector = v
 	}
 	if keyword {
 		k.Took = time.Since(s.begin)
 		s.legs.Keyword = k
 	}
-	s.legs.Generation = now.generation
+	s.legs.Generation = s.row.generation
 	return "", nil
+}
+
+// score reads the postings and gives the best chunks' rows: as many as are
+// asked for, those that may turn out to be deleted, and where a filter decides
+// all that have a word.
+func (s *search) score(x *exchange) ([]index.Match, float64, error) {
+	answer, err := x.answer()
+	if err != nil {
+		return nil, 0, err
+	}
+	lists := make([][]lexical.Occurrence, len(s.terms))
+	for answer.NextRow() && err == nil {
+		v := answer.Values()
+		n := binary.BigEndian.Uint32(v[0]) - 1
+		lists[n], err = readPostings(v[1], lists[n])
+	}
+	if _, failed := answer.Close(); err != nil || failed != nil {
+		return nil, 0, errors.Join(err, failed)
+	}
+	scorer := s.engine.scorers.Get().(*lexical.Scorer)
+	defer s.engine.scorers.Put(scorer)
+	scorer.Reset(s.row.nextChunk, int(s.row.statChunks), s.row.statTokens)
+	for i, t := range s.terms {
+		list := lists[i]
+		if t.Pairs {
+			list = lexical.Merge(list)
+		}
+		if err := scorer.Add(t, list); err != nil {
+			return nil, 0, fmt.Errorf("%w: %w", errPostings, err)
+		}
+	}
+	k := s.Depth + int(s.row.statChunks) - s.row.chunks
+	if s.filter != nil {
+		k = s.row.nextChunk
+	}
+	return scorer.Top(k), scorer.Ceiling(), nil
+}
+
+func rowsOf(best []index.Match) []int32 {
+	rows := make([]int32, len(best))
+	for i, m := range best {
+		rows[i] = int32(m.Row)
+	}
+	return rows
+}
+
+// readHead reads what the collection is now.
+func (s *search) readHead(x *exchange) (mean *float64, err error) {
+	if err := x.done(); err != nil { // BEGIN
+		return nil, err
+	}
+	rows, err := x.rows()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("collection %q: %w", s.Collection, index.ErrNotFound)
+	}
+	now, err := scanRow(rows, &mean)
+	if err != nil {
+		return nil, err
+	}
+	s.engine.learn(now)
+	if now.store != s.row.store || now.hnsw != s.row.hnsw || now.keyword != s.row.keyword || now.space != s.row.space {
+		s.row, s.terms, s.best = now, nil, nil
+		return nil, errors.Join(errMoved, x.commit())
+	}
+	s.row = now
+	return mean, nil
 }

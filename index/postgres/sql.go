@@ -19,10 +19,14 @@ type question struct {
 // head asks for the row of the collection, so that the answer tells where the
 // tables that were asked are no longer the collection's own, and for the mean
 // cosine of the vector.
-func (q *question) head() (string, []any) {
-	return "SELECT " + rowColumns + `,
+func (q *question) head() *statementText {
+	var vector any // an untyped nil is NULL
+	if q.vector != nil {
+		vector = q.vector
+	}
+	return &statementText{sql: "SELECT " + rowColumns + `,
 		(SELECT sum(a::float8 * b) FROM unnest(mean, $2::real[]) AS both_(a, b))
-		FROM collection WHERE name = $1 AND generation > 0`, []any{q.Collection, q.vector}
+		FROM collection WHERE name = $1 AND generation > 0`, args: []any{q.Collection, vector}}
 }
 
 // columns of a hit, of a chunk c and its document d, behind its scores.
@@ -37,7 +41,7 @@ const filterMost = 200_000
 
 // nearest finds the chunks with the best cosines. A graph holds halves; what
 // it finds is scored by the whole vectors.
-func (q *question) nearest() (string, []any) {
+func (q *question) nearest() *statementText {
 	var s statement
 	vector, name := s.arg(q.vector), s.arg(q.Collection)
 	by := fmt.Sprintf("c.embedding <#> %s::real[]::vector", vector)
@@ -48,12 +52,12 @@ func (q *question) nearest() (string, []any) {
 	fmt.Fprintf(&s, `
 		WITH best AS MATERIALIZED (
 			SELECT c.row FROM chunk_# c
-			WHERE c.born <= (SELECT generation FROM collection WHERE name = %s) AND %s
+			WHERE c.born <= (SELECT generation FROM collection WHERE name = %s::text) AND %s
 			ORDER BY %s LIMIT %d)
-		SELECT -(%s)::float8 AS score, NULL::float8, NULL::float8, %s
+		SELECT -(%s)::float8 AS score, %s
 		FROM best JOIN chunk_# c ON c.row = best.row JOIN document_# d ON d.row = c.doc
 		ORDER BY score DESC, c.row`, name, s.within(q.filter), order, q.Depth, by, columns)
-	return in(q.row.store, s.String()), s.args
+	return &statementText{sql: in(q.row.store, s.String()), args: s.args, once: q.filter != nil}
 }
 
 // within is the condition that the chunk c is of a document that passes.
@@ -64,59 +68,36 @@ func (s *statement) within(f *index.Filter) string {
 	return "c.doc IN (SELECT d.row FROM document_# d WHERE " + s.condition(f) + ")"
 }
 
-// matching scores the chunks that have a word of the query with BM25, by the
-// formula of package lexical. A posting list is cut into rows of some hundred
-// chunks, each with the word's frequency and the chunk's length in one number;
-// a deleted chunk stays in them and is passed over when the best are picked. The
-// OFFSET keeps the planner from reading all chunks to join them with the best.
-func (q *question) matching() (string, []any) {
-	var s statement
-	words, counts := make([]string, len(q.terms)), make([]float32, len(q.terms))
-	same, pairs := "p.term = q.term", false
+// postings asks for the lists of the query's words. A character that stands for
+// all pairs with it has the lists of all of them.
+func (q *question) postings() *statementText {
+	words, same := make([]string, len(q.terms)), "p.term = q.term"
 	for i, t := range q.terms {
-		words[i], counts[i] = t.Text, float32(t.Count)
-		pairs = pairs || t.Pairs
+		words[i] = plain(t.Text)
+		if t.Pairs {
+			same = "(p.term = q.term OR char_length(p.term) = 2 AND strpos(p.term, q.term) > 0)"
+		}
 	}
-	if pairs {
-		same = "(p.term = q.term OR char_length(p.term) = 2 AND strpos(p.term, q.term) > 0)"
-	}
-	vector, name := s.arg(q.vector), s.arg(q.Collection)
-	fmt.Fprintf(&s, `
-		WITH col AS MATERIALIZED (
-			SELECT generation, stat_chunks::float8 AS n, greatest(stat_tokens, 1)::float8 / greatest(stat_chunks, 1) AS mean
-			FROM collection WHERE name = %s),
-		q AS (SELECT * FROM unnest(%s::text[], %s::real[]) AS words(term, count)),
-		list AS MATERIALIZED (
-			SELECT q.term, p.chunks, p.weights FROM q JOIN posting_# p ON %s
-			WHERE p.born <= (SELECT generation FROM col)),
-		idf AS MATERIALIZED (
-			SELECT q.term, q.count * ln(1 + (col.n - least(df, col.n) + 0.5) / (df + 0.5)) AS weight
-			FROM col, q CROSS JOIN LATERAL (
-				SELECT coalesce(sum(cardinality(chunks)), 0)::float8 AS df FROM list WHERE list.term = q.term) AS f),
-		ceiling AS (SELECT %g * sum(idf.weight) + %g * ln(1 + (max(col.n) - 0.5) / 1.5) AS ceiling FROM idf, col),
-		best AS (
-			SELECT chunk, sum(weight * tf / (tf + %g * (%g + %g * len / mean))) AS score
-			FROM (%s) AS found JOIN idf USING (term), col
-			GROUP BY chunk)
-		SELECT best.score, hit.*
-		FROM (SELECT * FROM best ORDER BY score DESC, chunk) AS best CROSS JOIN LATERAL (
-			SELECT CASE WHEN %[11]s::real[] IS NULL THEN NULL ELSE -(c.embedding <#> %[11]s::real[]::vector)::float8 END,
-				(SELECT ceiling FROM ceiling), %[12]s
-			FROM chunk_# c JOIN document_# d ON d.row = c.doc
-			WHERE c.row = best.chunk AND c.born <= (SELECT generation FROM col) AND %[13]s OFFSET 0) AS hit
-		ORDER BY best.score DESC, best.chunk LIMIT %[14]d`,
-		name, s.arg(words), s.arg(counts), same, lexical.Fitting, lexical.Doubt,
-		lexical.K1, 1-lexical.B, lexical.B, occurrences(pairs), vector, columns, s.condition(q.filter), q.Depth)
-	return in(q.row.store, s.String()), s.args
+	return &statementText{sql: in(q.row.store, `
+		SELECT q.n::int, p.list FROM unnest($1::text[]) WITH ORDINALITY AS q(term, n) JOIN posting_# p ON `+same+`
+		WHERE p.born <= (SELECT generation FROM collection WHERE name = $2::text)`), args: []any{words, q.Collection}}
 }
 
-// occurrences are the rows of the lists; where several words stand for one,
-// they count together.
-func occurrences(pairs bool) string {
-	const each = `SELECT term, u.chunk, (u.weight >> 16)::float8 AS tf, (u.weight & 65535)::float8 AS len
-		FROM list CROSS JOIN LATERAL unnest(chunks, weights) AS u(chunk, weight)`
-	if !pairs {
-		return each
+// picked asks for chunks by their rows, in that order: the first that are there
+// and pass the filter, with their cosines. The OFFSET keeps the planner from
+// reading all chunks to join them.
+func (q *question) picked(rows []int32) *statementText {
+	var s statement
+	list, generation := s.arg(rows), s.arg(q.row.generation)
+	cosine := "NULL::float8"
+	if q.vector != nil {
+		cosine = fmt.Sprintf("-(c.embedding <#> %s::real[]::vector)::float8", s.arg(q.vector))
 	}
-	return "SELECT term, chunk, sum(tf) AS tf, max(len) AS len FROM (" + each + ") AS each GROUP BY term, chunk"
+	fmt.Fprintf(&s, `
+		SELECT best.n::int, hit.*
+		FROM unnest(%s::int[]) WITH ORDINALITY AS best(row, n) CROSS JOIN LATERAL (
+			SELECT %s, %s FROM chunk_# c JOIN document_# d ON d.row = c.doc
+			WHERE c.row = best.row AND c.born <= %s::int AND %s OFFSET 0) AS hit
+		ORDER BY best.n LIMIT %d`, list, cosine, columns, generation, s.condition(q.filter), q.Depth)
+	return &statementText{sql: in(q.row.store, s.String()), args: s.args, once: q.filter != nil}
 }

@@ -13,14 +13,12 @@ import (
 	"github.com/pgvector/pgvector-go"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/lexical"
 )
 
 const (
 	embedAhead = 128  // chunks that are embedded together
 	listAhead  = 4096 // chunks whose postings are written together
-	listRow    = 200  // postings of a row: it stays below what is moved to TOAST
-	longest    = 1<<16 - 1
-	mostTimes  = 1<<15 - 1
 )
 
 // staged is what a run has written and not published.
@@ -34,16 +32,14 @@ type staged struct {
 	documents int // written by this run
 	chunks    int
 	tokens    int64
-	lists     map[string][]posting
+	lists     map[string][]lexical.Occurrence
 	inLists   int
 }
-
-type posting struct{ chunk, weight int32 }
 
 func newStaged(r *run) staged {
 	return staged{
 		born: r.prev.generation + 1, dims: r.prev.dims, document: max(r.prev.nextDocument, 1), chunk: max(r.prev.nextChunk, 1),
-		lists: map[string][]posting{},
+		lists: map[string][]lexical.Occurrence{},
 	}
 }
 
@@ -292,11 +288,12 @@ func toJSON[T map[string]any | []index.Mark](v T) (any, error) {
 	return json.RawMessage(plainJSON(b)), err
 }
 
-// list notes the words of a chunk.
+// list notes the words of a chunk, as it is stored.
 func (s *staged) list(r *run, c index.Chunk) {
+	c.Title, c.Text = plain(c.Title), plain(c.Text)
 	counts, length := r.terms.Chunk(c)
 	for term, n := range counts {
-		s.lists[term] = append(s.lists[term], posting{int32(s.chunk), int32(min(n, mostTimes)<<16 | min(length, longest))})
+		s.lists[term] = append(s.lists[term], lexical.Occurrence{Row: int32(s.chunk), Count: uint32(n), Length: uint32(length)})
 	}
 	s.tokens += int64(length)
 	s.inLists++
@@ -309,18 +306,18 @@ func (r *run) writeLists(ctx context.Context) error {
 	}
 	var rows [][]any
 	for _, term := range slices.SortedFunc(maps.Keys(s.lists), cmp.Compare[string]) {
-		for part := range slices.Chunk(s.lists[term], listRow) {
-			chunks, weights := make([]int32, len(part)), make([]int32, len(part))
-			for i, p := range part {
-				chunks[i], weights[i] = p.chunk, p.weight
+		var l postingList
+		for i, o := range s.lists[term] {
+			if l.add(o); len(l.bytes) >= mostList || i == len(s.lists[term])-1 {
+				rows = append(rows, []any{plain(term), s.born, l.count, l.bytes})
+				l = postingList{}
 			}
-			rows = append(rows, []any{plain(term), s.born, chunks, weights})
 		}
 	}
-	_, err := r.conn.CopyFrom(ctx, pgx.Identifier{in(s.store, "posting_#")}, []string{"term", "born", "chunks", "weights"}, pgx.CopyFromRows(rows))
+	_, err := r.conn.CopyFrom(ctx, pgx.Identifier{in(s.store, "posting_#")}, []string{"term", "born", "chunks", "list"}, pgx.CopyFromRows(rows))
 	if err != nil {
 		return fmt.Errorf("write postings: %w", err)
 	}
-	s.lists, s.inLists = map[string][]posting{}, 0
+	s.lists, s.inLists = map[string][]lexical.Occurrence{}, 0
 	return nil
 }

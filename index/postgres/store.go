@@ -101,7 +101,7 @@ func storeTables(dims int) string {
 			key bytea NOT NULL, meta jsonb, text text NOT NULL, born int NOT NULL, embedding ` + kind + ` NOT NULL);
 		CREATE INDEX chunk_#_doc ON chunk_# (doc);
 		CREATE INDEX chunk_#_key ON chunk_# USING hash (key);
-		CREATE TABLE posting_# (term text COLLATE "C" NOT NULL, born int NOT NULL, chunks int[] NOT NULL, weights int[] NOT NULL);
+		CREATE TABLE posting_# (term text COLLATE "C" NOT NULL, born int NOT NULL, chunks int NOT NULL, list bytea NOT NULL);
 		CREATE INDEX posting_#_term ON posting_# (term);` + storage
 }
 
