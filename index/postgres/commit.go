@@ -100,6 +100,11 @@ func (r *run) graph(ctx context.Context, next *row) error {
 }
 
 func (r *run) publish(ctx context.Context, tx pgx.Tx, next row) error {
+	// All that was written before is safe with this transaction: on disk, and
+	// where the server has synchronous standbys to be found there, too.
+	if _, err := tx.Exec(ctx, "SET LOCAL synchronous_commit = remote_apply"); err != nil {
+		return err
+	}
 	if !r.stage.anew {
 		gone, _ := r.goneRows()
 		for _, sql := range []string{"DELETE FROM chunk_# WHERE doc = ANY($1)", "DELETE FROM document_# WHERE row = ANY($1)"} {

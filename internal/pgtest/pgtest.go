@@ -3,6 +3,7 @@
 //	server := pgtest.Start(t)         // skips without RAGPROXY_TEST_POSTGRES
 //	url := server.Database(t)         // a new one for each test
 //	server.Kill(t); server.Restart(t) // as a machine would go and come back
+//	standby := server.Standby(t)      // then standby.Promote(t)
 //
 // `bash internal/pgtest/install.sh DIR` unpacks the server.
 package pgtest
