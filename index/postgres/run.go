@@ -35,6 +35,8 @@ type run struct {
 	kept   map[index.Key]bool
 	moved  map[index.Key]string
 
+	copying  copying
+	recall   bool // there are vectors of texts that may come again
 	pending  []pending
 	ahead    int
 	embedded int
@@ -237,6 +239,13 @@ func (r *run) checkSpace() error {
 
 // remember reads what is needed of each document to see that it did not change.
 func (r *run) remember(ctx context.Context) error {
+	r.recall = r.prev.chunks > 0 && r.prev.space == r.space
+	if !r.opts.DryRun && !r.recall {
+		err := r.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM embedded WHERE collection = $1 AND space = $2)", r.opts.Collection, r.space).Scan(&r.recall)
+		if err != nil {
+			return fmt.Errorf("look for known vectors: %w", err)
+		}
+	}
 	if r.prev.store == 0 {
 		return nil
 	}
@@ -363,6 +372,11 @@ func (r *run) Abort() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	if r.copying.done != nil { // what was embedded is not to be embedded again
+		stop := context.AfterFunc(ctx, r.copying.cancel)
+		_ = r.settle() // the next run finds what has come through
+		stop()
+	}
 	// The lease goes with the session, however that ends; so it goes at once.
 	_, _ = r.conn.Exec(ctx, "SELECT pg_advisory_unlock_all()")
 	_ = r.conn.Close(ctx)

@@ -33,6 +33,9 @@ type storedDocument struct {
 // stored are the published documents whose rows are in [from, to), as they
 // were handed in, cut, without their vectors.
 func (r *run) stored(ctx context.Context, from, to int) (list []storedDocument, err error) {
+	if err := r.settle(); err != nil {
+		return nil, err
+	}
 	rows, err := r.conn.Query(ctx, in(r.prev.store, storedSQL("NULL::real[]", "d.row >= $1 AND d.row < $2 AND d.born <= $3")), from, to, r.prev.generation)
 	if err != nil {
 		return nil, err

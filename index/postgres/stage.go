@@ -57,7 +57,11 @@ func (r *run) Flush(ctx context.Context) error {
 	if r.opts.DryRun {
 		return nil
 	}
-	return r.flush(ctx)
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	r.failed = told(r.settle())
+	return r.failed
 }
 
 func (r *run) flush(ctx context.Context) error {
@@ -165,6 +169,12 @@ func (r *run) ask(ctx context.Context, keys []index.Key, texts map[index.Key]str
 // known gives the vectors of texts that were embedded before in this space.
 func (r *run) known(ctx context.Context, keys []index.Key) (map[index.Key][]float32, error) {
 	known, list := map[index.Key][]float32{}, make([][]byte, len(keys))
+	if !r.recall {
+		return known, nil
+	}
+	if err := r.settle(); err != nil {
+		return nil, err
+	}
 	for i, k := range keys {
 		list[i] = k[:]
 	}
@@ -237,6 +247,9 @@ func (r *run) setDims(ctx context.Context) error {
 	if r.prev.dims != 0 || r.stage.dims == 0 {
 		return nil
 	}
+	if err := r.settle(); err != nil {
+		return err
+	}
 	_, err := r.conn.Exec(ctx, in(r.stage.store, fmt.Sprintf("ALTER TABLE chunk_# ALTER COLUMN embedding TYPE vector(%d)", r.stage.dims)))
 	r.prev.dims = r.stage.dims
 	return err
@@ -270,13 +283,9 @@ func (r *run) write(ctx context.Context, vectors []pgvector.Vector, keys []index
 		s.document++
 	}
 	s.documents, s.chunks = s.documents+len(documents), s.chunks+len(chunks)
-	_, err := r.conn.CopyFrom(ctx, pgx.Identifier{in(s.store, "document_#")},
-		[]string{"row", "id", "url", "title", "meta", "marks", "source", "hash", "chunks", "born"}, pgx.CopyFromRows(documents))
-	if err == nil {
-		_, err = r.conn.CopyFrom(ctx, pgx.Identifier{in(s.store, "chunk_#")},
-			[]string{"row", "doc", "ordinal", "from_char", "to_char", "key", "meta", "text", "born", "embedding"}, pgx.CopyFromRows(chunks))
-	}
-	return err
+	return r.copy(ctx,
+		into{in(s.store, "document_#"), []string{"row", "id", "url", "title", "meta", "marks", "source", "hash", "chunks", "born"}, documents},
+		into{in(s.store, "chunk_#"), []string{"row", "doc", "ordinal", "from_char", "to_char", "key", "meta", "text", "born", "embedding"}, chunks})
 }
 
 // toJSON gives nil where there is nothing.
@@ -314,9 +323,8 @@ func (r *run) writeLists(ctx context.Context) error {
 			}
 		}
 	}
-	_, err := r.conn.CopyFrom(ctx, pgx.Identifier{in(s.store, "posting_#")}, []string{"term", "born", "chunks", "list"}, pgx.CopyFromRows(rows))
-	if err != nil {
-		return fmt.Errorf("write postings: %w", err)
+	if err := r.copy(ctx, into{in(s.store, "posting_#"), []string{"term", "born", "chunks", "list"}, rows}); err != nil {
+		return err
 	}
 	s.lists, s.inLists = map[string][]lexical.Occurrence{}, 0
 	return nil

@@ -201,3 +201,12 @@ func freePort(t testing.TB) int {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
 }
+
+// SQL has psql run a statement, or a command of its own such as \copy.
+func (s *Server) SQL(t testing.TB, url, statement string) {
+	t.Helper()
+	s.run(t, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement)
+}
+
+// Folder is one that the server's tools may write into.
+func (s *Server) Folder() string { return filepath.Dir(s.data) }
