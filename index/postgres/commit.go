@@ -40,6 +40,13 @@ func (r *run) commit(ctx context.Context) (index.Manifest, error) {
 	if err := r.graph(ctx, &next); err != nil {
 		return index.Manifest{}, err
 	}
+	if r.stage.anew || r.stage.chunks > r.prev.chunks/5 {
+		// The server would look at them by itself in a minute; until then its
+		// plans would be those for empty tables.
+		if _, err := r.conn.Exec(ctx, in(next.store, "ANALYZE document_#, chunk_#, posting_#")); err != nil {
+			return index.Manifest{}, fmt.Errorf("count rows: %w", err)
+		}
+	}
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error { return r.publish(ctx, tx, next) })
 	if err != nil {
 		return index.Manifest{}, fmt.Errorf("publish generation %d: %w", next.generation, err)

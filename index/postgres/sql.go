@@ -69,7 +69,8 @@ func (s *statement) within(f *index.Filter) string {
 }
 
 // postings asks for the lists of the query's words. A character that stands for
-// all pairs with it has the lists of all of them.
+// all pairs with it has the lists of all of them. The OFFSET keeps the planner
+// from reading all lists to join them.
 func (q *question) postings() *statementText {
 	words, same := make([]string, len(q.terms)), "p.term = q.term"
 	for i, t := range q.terms {
@@ -79,8 +80,9 @@ func (q *question) postings() *statementText {
 		}
 	}
 	return &statementText{sql: in(q.row.store, `
-		SELECT q.n::int, p.list FROM unnest($1::text[]) WITH ORDINALITY AS q(term, n) JOIN posting_# p ON `+same+`
-		WHERE p.born <= (SELECT generation FROM collection WHERE name = $2::text)`), args: []any{words, q.Collection}}
+		SELECT q.n::int, of.list FROM unnest($1::text[]) WITH ORDINALITY AS q(term, n) CROSS JOIN LATERAL (
+			SELECT p.list FROM posting_# p
+			WHERE `+same+` AND p.born <= (SELECT generation FROM collection WHERE name = $2::text) OFFSET 0) AS of`), args: []any{words, q.Collection}}
 }
 
 // picked asks for chunks by their rows, in that order: the first that are there

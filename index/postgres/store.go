@@ -102,7 +102,9 @@ func storeTables(dims int) string {
 		CREATE INDEX chunk_#_doc ON chunk_# (doc);
 		CREATE INDEX chunk_#_key ON chunk_# USING hash (key);
 		CREATE TABLE posting_# (term text COLLATE "C" NOT NULL, born int NOT NULL, chunks int NOT NULL, list bytea NOT NULL);
-		CREATE INDEX posting_#_term ON posting_# (term);` + storage
+		CREATE INDEX posting_#_term ON posting_# (term);
+		ALTER TABLE chunk_# ALTER COLUMN embedding SET STATISTICS 0, ALTER COLUMN text SET STATISTICS 0;
+		ALTER TABLE posting_# ALTER COLUMN list SET STATISTICS 0;` + storage
 }
 
 const dropStore = "DROP TABLE IF EXISTS document_#, chunk_#, posting_#"
