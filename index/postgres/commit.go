@@ -37,6 +37,11 @@ func (r *run) commit(ctx context.Context) (index.Manifest, error) {
 		return index.Manifest{}, err
 	}
 	next := r.next()
+	if !r.stage.anew && next.wasteful() {
+		if err := r.compact(ctx, &next); err != nil {
+			return index.Manifest{}, fmt.Errorf("write postings anew: %w", err)
+		}
+	}
 	if err := r.graph(ctx, &next); err != nil {
 		return index.Manifest{}, err
 	}
@@ -78,13 +83,16 @@ func (r *run) next() row {
 		n.splitter = r.engine.opts.Splitter.Name()
 	}
 	if s.anew {
-		n.documents, n.chunks, n.statChunks, n.statTokens, n.hnsw = s.documents, s.chunks, int64(s.chunks), s.tokens, false
+		n.documents, n.chunks, n.statChunks, n.statTokens, n.statLoose, n.hnsw = s.documents, s.chunks, int64(s.chunks), s.tokens, 0, false
 	} else {
 		rows, chunks := r.goneRows()
 		n.documents += s.documents - len(rows)
 		n.chunks += s.chunks - chunks
 		n.statChunks += int64(s.chunks)
 		n.statTokens += s.tokens
+		if s.chunks < listAhead && r.prev.chunks > 0 {
+			n.statLoose += s.chunks
+		}
 	}
 	if n.space = r.space; n.chunks == 0 {
 		n.space = ""
@@ -128,13 +136,18 @@ func (r *run) publish(ctx context.Context, tx pgx.Tx, next row) error {
 			}
 		}
 	}
+	if r.stage.compacted {
+		if _, err := tx.Exec(ctx, in(next.store, "DELETE FROM posting_# WHERE born <= $1"), r.prev.generation); err != nil {
+			return err
+		}
+	}
 	tag, err := tx.Exec(ctx, in(next.store, `UPDATE collection SET generation = $2, store = $3, space = $4, dims = $5, splitter = $6, keyword = $7,
 			documents = $8, chunks = $9, hnsw = $10, stat_chunks = $11, stat_tokens = $12, next_document = $13, next_chunk = $14,
-			staging = 0, staging_space = '', published_at = now(),
+			stat_loose = $17, staging = 0, staging_space = '', published_at = now(),
 			mean = (SELECT avg(embedding)::real[] FROM (SELECT embedding FROM chunk_# WHERE row % $15 = 0) AS sample)
 		WHERE name = $1 AND generation = $16`),
 		next.name, next.generation, next.store, next.space, next.dims, next.splitter, next.keyword, next.documents, next.chunks, next.hnsw,
-		next.statChunks, next.statTokens, next.nextDocument, next.nextChunk, max(1, next.chunks/meanSample), r.prev.generation)
+		next.statChunks, next.statTokens, next.nextDocument, next.nextChunk, max(1, next.chunks/meanSample), r.prev.generation, next.statLoose)
 	if err != nil {
 		return err
 	}

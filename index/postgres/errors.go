@@ -18,6 +18,9 @@ import (
 const (
 	undefinedTable  = "42P01"
 	undefinedSchema = "3F000"
+	// A standby that is about to show what the primary has done ends searches
+	// that would see what was before.
+	conflictWithRecovery = "40001"
 )
 
 func hasCode(err error, codes ...string) bool {

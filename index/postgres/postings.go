@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/ragproxy/ragproxy/index/lexical"
 )
@@ -27,6 +29,31 @@ func (l *postingList) add(o lexical.Occurrence) {
 	l.bytes = binary.AppendUvarint(l.bytes, uint64(o.Length))
 	l.last = o.Row
 	l.count++
+}
+
+func postingColumns() []string { return []string{"term", "born", "chunks", "list"} }
+
+// listRows are the rows of a word's list, in the order of its chunks; keep nil
+// keeps all.
+func listRows(term string, born int, list []lexical.Occurrence, keep func(row int32) bool) (rows [][]any) {
+	slices.SortFunc(list, func(a, b lexical.Occurrence) int { return cmp.Compare(a.Row, b.Row) })
+	var l postingList
+	end := func() {
+		if l.count > 0 {
+			rows = append(rows, []any{term, born, l.count, l.bytes})
+			l = postingList{}
+		}
+	}
+	for _, o := range list {
+		if keep != nil && !keep(o.Row) {
+			continue
+		}
+		if l.add(o); len(l.bytes) >= mostList {
+			end()
+		}
+	}
+	end()
+	return rows
 }
 
 var errPostings = errors.New("a list of postings is damaged: index --reembed makes the collection anew")

@@ -241,7 +241,7 @@ func (s *search) ask(ctx context.Context, vector, keyword bool) error {
 		case ctx.Err() != nil:
 			s.failAsked(failed(ctx, err), vector, keyword)
 			return nil
-		case errors.Is(err, errMoved):
+		case errors.Is(err, errMoved), hasCode(err, conflictWithRecovery):
 			continue
 		case hasCode(err, undefinedTable):
 			s.engine.forget(s.Collection)

@@ -27,6 +27,7 @@ type staged struct {
 	dims      int
 	born      int
 	anew      bool // a store of its own, for all documents
+	compacted bool // all lists of postings are written anew
 	document  int  // the next rows
 	chunk     int
 	documents int // written by this run
@@ -275,8 +276,7 @@ func (r *run) write(ctx context.Context, vectors []pgvector.Vector, keys []index
 					return err
 				}
 			}
-			chunks = append(chunks, []any{s.chunk, s.document, c.Ordinal, c.Start, c.End, keys[at][:], own, plain(c.Text), s.born, vectors[at]})
-			s.list(r, c)
+			chunks = append(chunks, []any{s.chunk, s.document, c.Ordinal, c.Start, c.End, keys[at][:], own, plain(c.Text), s.list(r, c), s.born, vectors[at]})
 			s.chunk++
 			at++
 		}
@@ -285,7 +285,7 @@ func (r *run) write(ctx context.Context, vectors []pgvector.Vector, keys []index
 	s.documents, s.chunks = s.documents+len(documents), s.chunks+len(chunks)
 	return r.copy(ctx,
 		into{in(s.store, "document_#"), []string{"row", "id", "url", "title", "meta", "marks", "source", "hash", "chunks", "born"}, documents},
-		into{in(s.store, "chunk_#"), []string{"row", "doc", "ordinal", "from_char", "to_char", "key", "meta", "text", "born", "embedding"}, chunks})
+		into{in(s.store, "chunk_#"), []string{"row", "doc", "ordinal", "from_char", "to_char", "key", "meta", "text", "words", "born", "embedding"}, chunks})
 }
 
 // toJSON gives nil where there is nothing.
@@ -297,8 +297,8 @@ func toJSON[T map[string]any | []index.Mark](v T) (any, error) {
 	return json.RawMessage(plainJSON(b)), err
 }
 
-// list notes the words of a chunk, as it is stored.
-func (s *staged) list(r *run, c index.Chunk) {
+// list notes the words of a chunk, as it is stored, and counts them.
+func (s *staged) list(r *run, c index.Chunk) int {
 	c.Title, c.Text = plain(c.Title), plain(c.Text)
 	counts, length := r.terms.Chunk(c)
 	for term, n := range counts {
@@ -306,6 +306,7 @@ func (s *staged) list(r *run, c index.Chunk) {
 	}
 	s.tokens += int64(length)
 	s.inLists++
+	return length
 }
 
 func (r *run) writeLists(ctx context.Context) error {
@@ -315,15 +316,9 @@ func (r *run) writeLists(ctx context.Context) error {
 	}
 	var rows [][]any
 	for _, term := range slices.SortedFunc(maps.Keys(s.lists), cmp.Compare[string]) {
-		var l postingList
-		for i, o := range s.lists[term] {
-			if l.add(o); len(l.bytes) >= mostList || i == len(s.lists[term])-1 {
-				rows = append(rows, []any{plain(term), s.born, l.count, l.bytes})
-				l = postingList{}
-			}
-		}
+		rows = append(rows, listRows(plain(term), s.born, s.lists[term], nil)...)
 	}
-	if err := r.copy(ctx, into{in(s.store, "posting_#"), []string{"term", "born", "chunks", "list"}, rows}); err != nil {
+	if err := r.copy(ctx, into{in(s.store, "posting_#"), postingColumns(), rows}); err != nil {
 		return err
 	}
 	s.lists, s.inLists = map[string][]lexical.Occurrence{}, 0

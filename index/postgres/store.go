@@ -23,6 +23,7 @@ type row struct {
 	documents, chunks       int
 	hnsw                    bool
 	statChunks, statTokens  int64
+	statLoose               int
 	nextDocument, nextChunk int
 	staging                 int
 	stagingSpace            string
@@ -31,11 +32,11 @@ type row struct {
 }
 
 const rowColumns = `name, generation, store, space, dims, splitter, keyword, documents, chunks, hnsw,
-	stat_chunks, stat_tokens, next_document, next_chunk, staging, staging_space, published_at`
+	stat_chunks, stat_tokens, stat_loose, next_document, next_chunk, staging, staging_space, published_at`
 
 func scanRow(from pgx.Row, more ...any) (r row, err error) {
 	err = from.Scan(append([]any{&r.name, &r.generation, &r.store, &r.space, &r.dims, &r.splitter, &r.keyword, &r.documents, &r.chunks, &r.hnsw,
-		&r.statChunks, &r.statTokens, &r.nextDocument, &r.nextChunk, &r.staging, &r.stagingSpace, &r.published}, more...)...)
+		&r.statChunks, &r.statTokens, &r.statLoose, &r.nextDocument, &r.nextChunk, &r.staging, &r.stagingSpace, &r.published}, more...)...)
 	return r, err
 }
 
@@ -98,7 +99,7 @@ func storeTables(dims int) string {
 		CREATE INDEX document_#_id ON document_# (id);
 		CREATE TABLE chunk_# (
 			row int PRIMARY KEY, doc int NOT NULL, ordinal int NOT NULL, from_char int NOT NULL, to_char int NOT NULL,
-			key bytea NOT NULL, meta jsonb, text text NOT NULL, born int NOT NULL, embedding ` + kind + ` NOT NULL);
+			key bytea NOT NULL, meta jsonb, text text NOT NULL, words int NOT NULL, born int NOT NULL, embedding ` + kind + ` NOT NULL);
 		CREATE INDEX chunk_#_doc ON chunk_# (doc);
 		CREATE INDEX chunk_#_key ON chunk_# USING hash (key);
 		CREATE TABLE posting_# (term text COLLATE "C" NOT NULL, born int NOT NULL, chunks int NOT NULL, list bytea NOT NULL);

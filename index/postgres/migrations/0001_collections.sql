@@ -15,6 +15,7 @@ CREATE TABLE collection (
     hnsw          boolean NOT NULL DEFAULT false,
     stat_chunks   bigint NOT NULL DEFAULT 0,   -- of the postings, deleted ones included
     stat_tokens   bigint NOT NULL DEFAULT 0,
+    stat_loose    int NOT NULL DEFAULT 0,      -- chunks in lists of small runs
     mean          real[],                      -- of the vectors, sampled
     next_document int NOT NULL DEFAULT 1,
     next_chunk    int NOT NULL DEFAULT 1,
