@@ -45,11 +45,11 @@ func (e *Engine) Search(ctx context.Context, q index.Query) (index.Legs, error) 
 	return s.legs, nil
 }
 
-// failed tells the context's own error where that is why, and a server that
-// cannot be reached by the mark of both legs.
+// failed is why a server has not answered: the context's own error where that
+// is why, with the mark of both legs.
 func failed(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
-		return cause
+		return fmt.Errorf("%w: %w", index.ErrOpen, cause)
 	}
 	if isServers(err) {
 		return told(err)
@@ -238,6 +238,9 @@ func (s *search) ask(ctx context.Context, vector, keyword bool) error {
 		case errors.Is(err, index.ErrNotFound):
 			s.engine.forget(s.Collection)
 			return err
+		case ctx.Err() != nil && at != "": // it has answered, and was too slow
+			s.failAsked(context.Cause(ctx), vector, keyword)
+			return nil
 		case ctx.Err() != nil:
 			s.failAsked(failed(ctx, err), vector, keyword)
 			return nil
