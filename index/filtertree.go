@@ -58,3 +58,10 @@ func (o order) tree() Filter {
 func (v value) public() FilterValue {
 	return FilterValue{Number: v.number != nil, IsText: v.isText, Text: v.text}
 }
+
+// ToFilterValue gives a metadata value as filters compare it, for engines that
+// index them. The error is for one that cannot be written as JSON.
+func ToFilterValue(v any) (FilterValue, error) {
+	got, err := toValue(v)
+	return got.public(), err
+}

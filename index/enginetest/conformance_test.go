@@ -6,9 +6,11 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/enginetest"
 	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/opensearch"
 	"github.com/ragproxy/ragproxy/index/postgres"
 	"github.com/ragproxy/ragproxy/index/split"
 	"github.com/ragproxy/ragproxy/index/vector"
+	"github.com/ragproxy/ragproxy/internal/ostest"
 	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
 
@@ -22,6 +24,15 @@ func TestConformance(t *testing.T) {
 	t.Run("postgres-graph", func(t *testing.T) {
 		server := pgtest.Start(t)
 		enginetest.Run(t, onPostgres(server, postgres.Options{HNSWFrom: 1}))
+	})
+	t.Run("opensearch", func(t *testing.T) {
+		cluster := ostest.Start(t, ostest.Options{})
+		enginetest.Run(t, onOpenSearch(cluster, opensearch.Options{}))
+	})
+	// Parts of a collection on every node, and each twice.
+	t.Run("opensearch-cluster", func(t *testing.T) {
+		cluster := ostest.Start(t, ostest.Options{Nodes: 3})
+		enginetest.Run(t, onOpenSearch(cluster, opensearch.Options{Shards: 2, Replicas: 1}))
 	})
 }
 
@@ -68,6 +79,25 @@ func onPostgres(server *pgtest.Server, opts postgres.Options) enginetest.Backend
 			}
 		},
 		Local: local, Kill: server.Kill, Restart: server.Restart,
+	}
+}
+
+func onOpenSearch(cluster *ostest.Cluster, opts opensearch.Options) enginetest.Backend {
+	return enginetest.Backend{
+		New: func(t testing.TB) enginetest.Store {
+			prefix := cluster.Prefix()
+			return func(t testing.TB, e index.Embedder) index.Engine {
+				t.Helper()
+				o := opts
+				o.URL, o.Prefix, o.Embedder, o.Splitter = cluster.URL(), prefix, e, splitter(t)
+				x, err := opensearch.Open(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return closed(t, x)
+			}
+		},
+		Kill: cluster.KillAll, Restart: cluster.RestartAll,
 	}
 }
 

@@ -161,7 +161,8 @@ func (c *Cluster) start(t testing.TB, i int) {
 
 func (n *node) log() string { return filepath.Join(n.home, "log") }
 
-// await waits until a node answers as one of a cluster of so many.
+// await waits until a node answers as one of a cluster of so many, and every
+// shard is somewhere.
 func (c *Cluster) await(t testing.TB, i, members int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startup)
@@ -169,7 +170,7 @@ func (c *Cluster) await(t testing.TB, i, members int) {
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if h, err := c.health(ctx, i); err == nil && h.Nodes >= members {
+		if h, err := c.health(ctx, i); err == nil && h.Nodes >= members && h.Status != "red" {
 			return
 		}
 		select {
@@ -238,18 +239,40 @@ func (c *Cluster) Kill(t testing.TB, i int) {
 	n.process = nil
 }
 
-// Restart starts a node that was killed again, on the same ports and data, and
-// waits until it answers as one of the cluster.
-func (c *Cluster) Restart(t testing.TB, i int) {
+// KillAll ends every node.
+func (c *Cluster) KillAll(t testing.TB) {
 	t.Helper()
-	c.start(t, i)
+	for i := range c.nodes {
+		c.Kill(t, i)
+	}
+}
+
+// Restart starts nodes that were killed again, on the same ports and data, and
+// waits until they answer as some of the cluster and have the data.
+func (c *Cluster) Restart(t testing.TB, nodes ...int) {
+	t.Helper()
+	for _, i := range nodes {
+		c.start(t, i)
+	}
 	members := 0
 	for _, n := range c.nodes {
 		if n.process != nil {
 			members++
 		}
 	}
-	c.await(t, i, members)
+	for _, i := range nodes {
+		c.await(t, i, members)
+	}
+}
+
+// RestartAll starts every node again.
+func (c *Cluster) RestartAll(t testing.TB) {
+	t.Helper()
+	all := make([]int, len(c.nodes))
+	for i := range all {
+		all[i] = i
+	}
+	c.Restart(t, all...)
 }
 
 // Log is what a node has said.

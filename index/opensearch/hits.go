@@ -1,0 +1,156 @@
+package opensearch
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+// answers are those of a _msearch, in the order of its searches.
+type answers struct {
+	Responses []response `json:"responses"`
+	at        int
+}
+
+func (a *answers) next() response {
+	if a.at >= len(a.Responses) {
+		return response{Error: &errorBody{Reason: "fewer answers than searches"}, Status: 500}
+	}
+	a.at++
+	return a.Responses[a.at-1]
+}
+
+// response is that of one search.
+type response struct {
+	TimedOut bool       `json:"timed_out"`
+	Status   int        `json:"status"`
+	Error    *errorBody `json:"error"`
+	Hits     struct {
+		Total int   `json:"total"`
+		Hits  []hit `json:"hits"`
+	} `json:"hits"`
+}
+
+type hit struct {
+	ID     string          `json:"_id"`
+	Score  float64         `json:"_score"`
+	SeqNo  int64           `json:"_seq_no"`
+	Term   int64           `json:"_primary_term"`
+	Source json.RawMessage `json:"_source"`
+	Fields fields          `json:"fields"`
+	Sort   []any           `json:"sort"`
+}
+
+// fields are doc values.
+type fields struct {
+	Kind    []string   `json:"kind"`
+	Doc     []string   `json:"doc"`
+	Key     []string   `json:"key"`
+	Hash    []string   `json:"hash"`
+	Src     []string   `json:"src"`
+	Facts   []string   `json:"facts"`
+	Born    []int      `json:"born"`
+	Chunks  []int      `json:"chunks"`
+	Ordinal []int      `json:"ordinal"`
+	Raw     []rawBytes `json:"raw"`
+}
+
+// rawBytes is a doc value of bytes, which comes in base64 without padding.
+type rawBytes []byte
+
+func (b *rawBytes) UnmarshalText(text []byte) (err error) {
+	*b, err = base64.RawStdEncoding.AppendDecode(nil, bytes.TrimRight(text, "="))
+	return err
+}
+
+// first gives the zero value where there is none.
+func first[T any](list []T) (v T) {
+	if len(list) > 0 {
+		v = list[0]
+	}
+	return v
+}
+
+func (h *hit) record() (r record, err error) {
+	if err := json.Unmarshal(h.Source, &r); err != nil {
+		return r, fmt.Errorf("read %s: %w", h.ID, err)
+	}
+	return r, nil
+}
+
+func (r *response) error() error {
+	switch {
+	case r.Error != nil:
+		return r.Error.error(r.Status)
+	case r.TimedOut:
+		return &serverError{Status: 503, Reason: "it took too long"}
+	}
+	return nil
+}
+
+func (r *response) state() (s state, found bool, err error) {
+	if len(r.Hits.Hits) == 0 {
+		return s, false, nil
+	}
+	return s, true, json.Unmarshal(r.Hits.Hits[0].Source, &s)
+}
+
+// legAnswer is a leg as it was answered, with the ids of its hits.
+type legAnswer struct {
+	index.Leg
+	ids   []string
+	moved error // the index is not there any more
+}
+
+// leg reads hits; score gives ours of the server's.
+func (r response) leg(score func(float64) float64) (out legAnswer) {
+	if err := r.error(); err != nil {
+		if hasType(err, noIndex) {
+			out.moved = errMoved
+		}
+		if !isServers(err) {
+			err = fmt.Errorf("%w: %w", index.ErrOpen, err)
+		}
+		out.Err = err
+		return out
+	}
+	for _, h := range r.Hits.Hits {
+		own, err := h.record()
+		if err != nil {
+			out.Err = errors.Join(out.Err, err)
+			continue
+		}
+		c, err := own.chunk()
+		if err != nil {
+			out.Err = errors.Join(out.Err, err)
+			continue
+		}
+		out.Hits = append(out.Hits, index.Hit{Chunk: c, Score: score(h.Score)})
+		out.ids = append(out.ids, h.ID)
+	}
+	return out
+}
+
+// rescored gives the leg's hits with the scores of another answer, where it has
+// them.
+func (l legAnswer) rescored(r response) []index.Hit {
+	if l.Err != nil || r.error() != nil {
+		return nil
+	}
+	scores := make(map[string]float64, len(r.Hits.Hits))
+	for _, h := range r.Hits.Hits {
+		scores[h.ID] = h.Score
+	}
+	var out []index.Hit
+	for i, h := range l.Hits {
+		if score, ok := scores[l.ids[i]]; ok {
+			h.Score = cosine(score)
+			out = append(out, h)
+		}
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+package opensearch
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/lexical"
+)
+
+const (
+	// mostTerms is how many different words of a query count: OpenSearch takes
+	// 1,024 clauses of a query by default, and filters want some.
+	mostTerms = 512
+	// mostCounted is of how many words it is asked how many chunks have them;
+	// what the others weigh is taken to be like these.
+	mostCounted = 64
+	// deepest is how many hits OpenSearch gives of a search.
+	deepest = 10_000
+)
+
+// question is a query with all that its requests need.
+type question struct {
+	index.Query
+	filter *index.Filter
+	state  state     // of the collection, as last known
+	vector []float32 // nil if there is none yet
+	terms  []lexical.QueryTerm
+	factor float64 // of the server's BM25 to ours
+	list   int     // candidates of the graph
+	route  string  // keeps the parts of a search on the same copies
+}
+
+func (q *question) depth() int { return min(q.Depth, deepest) }
+
+// within is what the query may find.
+func (q *question) within() []object {
+	out := []object{q.state.visible(), {"term": object{"kind": isChunk}}}
+	if f := condition(q.filter); f != nil {
+		out = append(out, f)
+	}
+	return out
+}
+
+// nearest finds the chunks with the best cosines. The filter acts within the
+// walk through the graph, and what few chunks pass are all compared.
+func (q *question) nearest() object {
+	return object{"size": q.depth(), "track_total_hits": false, "query": object{"knn": object{"vector": object{
+		"vector": q.vector, "k": q.depth(), "filter": object{"bool": object{"filter": q.within()}},
+		"method_parameters": object{"ef_search": max(q.depth(), q.list)},
+	}}}}
+}
+
+// matching scores the chunks that have a word of the query with BM25.
+func (q *question) matching() object {
+	should := make([]object, len(q.terms))
+	for i, t := range q.terms {
+		should[i] = object{"term": object{field(t): object{"value": t.Text, "boost": float64(t.Count) / q.factor}}}
+	}
+	return object{"size": q.depth(), "track_total_hits": false, "query": object{"bool": object{
+		"should": should, "minimum_should_match": 1, "filter": q.within(),
+	}}}
+}
+
+// cosines are those of the chunks that matching finds: the same search, whose
+// best are ordered anew by their vectors.
+func (q *question) cosines() object {
+	body := q.matching()
+	body["_source"] = false
+	body["rescore"] = object{"window_size": q.depth(), "query": object{
+		"query_weight": 0, "rescore_query_weight": 1, "rescore_query": object{"script_score": object{
+			"query": object{"exists": object{"field": "raw"}},
+			"script": object{"lang": "knn", "source": "knn_score", "params": object{
+				"field": "vector", "query_value": q.vector, "space_type": "innerproduct",
+			}},
+		}},
+	}}
+	return body
+}
+
+// cosine is what a score of the vector field means (OpenSearch's innerproduct:
+// 1 + x of what is not negative, else 1 / (1 - x)).
+func cosine(score float64) float64 {
+	if score >= 1 {
+		return score - 1
+	}
+	return 1 - 1/score
+}
+
+// counting counts the chunks with a word; those that died count until they are
+// gone, as they do in its scores.
+func counting(t lexical.QueryTerm) object {
+	return object{"size": 0, "track_total_hits": true, "query": object{"term": object{field(t): t.Text}}}
+}
+
+func field(t lexical.QueryTerm) string {
+	if t.Pairs {
+		return "singles"
+	}
+	return "words"
+}
+
+// request gathers the lines of a _msearch.
+type request struct {
+	bytes.Buffer
+	err error
+}
+
+// add adds a search. All of them fail rather than leave a shard out.
+func (r *request) add(index, route string, body object) {
+	head := object{"index": index, "allow_partial_search_results": false}
+	if route != "" {
+		// With several shards, words weigh by the counts of all.
+		head["preference"], head["search_type"] = route, "dfs_query_then_fetch"
+	}
+	for _, line := range []object{head, body} {
+		b, err := json.Marshal(line)
+		if err != nil {
+			r.err = err
+		}
+		r.Write(b)
+		r.WriteByte('\n')
+	}
+}

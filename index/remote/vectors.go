@@ -1,0 +1,110 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ragproxy/ragproxy/index"
+)
+
+// EmbedAhead is how many chunks are embedded together.
+const EmbedAhead = 128
+
+// Pending is a document that is cut and not yet written.
+type Pending struct {
+	Document index.Document
+	Source   string
+	Cut      index.Cut
+}
+
+// Vectors gives the chunks of a run their vectors. Not safe for concurrent use.
+type Vectors struct {
+	Embedder index.Embedder
+	// Known gives the vectors of those texts, by their keys, that were embedded
+	// before in the same space.
+	Known func(ctx context.Context, keys []index.Key) (map[index.Key][]float32, error)
+	// Told is called with how many texts of a call are still to be embedded.
+	Told func(left int)
+	Dims int // of all vectors; 0 before there are any
+}
+
+// Of gives a unit vector, and its text's key, for each chunk of the documents in
+// their order. A text whose vector is at hand is not embedded again.
+func (v *Vectors) Of(ctx context.Context, list []Pending) ([][]float32, []index.Key, error) {
+	var keys, all []index.Key
+	texts := map[index.Key]string{}
+	for _, p := range list {
+		for _, text := range p.Cut.Texts {
+			k := index.KeyOf(text)
+			if _, ok := texts[k]; !ok {
+				all = append(all, k)
+			}
+			keys, texts[k] = append(keys, k), text
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	known, err := v.Known(ctx, all)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for known vectors: %w", err)
+	}
+	var ask []index.Key
+	for _, k := range all { // in their order, so that runs are alike
+		if known[k] == nil {
+			ask = append(ask, k)
+		} else if v.Dims == 0 {
+			v.Dims = len(known[k])
+		}
+	}
+	for len(ask) > 0 {
+		part := ask[:min(EmbedAhead, len(ask))]
+		ask = ask[len(part):]
+		if err := v.ask(ctx, part, texts, known); err != nil {
+			return nil, nil, fmt.Errorf("embed chunks: %w", err)
+		}
+		v.Told(len(ask))
+	}
+	vectors := make([][]float32, len(keys))
+	for i, k := range keys {
+		vectors[i] = known[k]
+	}
+	return vectors, keys, nil
+}
+
+func (v *Vectors) ask(ctx context.Context, keys []index.Key, texts map[index.Key]string, into map[index.Key][]float32) error {
+	list := make([]string, len(keys))
+	for i, k := range keys {
+		list[i] = texts[k]
+	}
+	got, err := v.Embedder.EmbedDocuments(ctx, list)
+	if err != nil {
+		return &index.EmbedderError{Err: err}
+	}
+	if err := index.UnitVectors(got, len(keys), v.Dims); err != nil {
+		return err
+	}
+	v.Dims = len(got[0])
+	for i, k := range keys {
+		into[k] = got[i]
+	}
+	return nil
+}
+
+// SpaceOf asks an embedder for its space, or for what is known of it where
+// nothing may be asked.
+func SpaceOf(ctx context.Context, e index.Embedder, offline bool) (string, error) {
+	if known, ok := e.(index.SpaceKnower); ok && offline {
+		return known.KnownSpace(), nil
+	}
+	return e.Space(ctx)
+}
+
+// CheckSpace refuses to mix vectors of two spaces.
+func CheckSpace(collection, holds, given string) error {
+	if index.SameSpace(holds, given) {
+		return nil
+	}
+	return fmt.Errorf("collection %q: %w: it holds %s, embedding.* now gives %s: set embedding.* back, index --reembed, or index into another --collection",
+		collection, index.ErrSpace, holds, given)
+}
