@@ -71,6 +71,15 @@ postgres:
 	RAGPROXY_FAILOVER_DOCUMENTS=10000 go test -count=1 -timeout 30m -v -run '^TestPostgres' ./cmd/ragproxy
 	go test -run '^$$' -bench . -timeout 30m ./index/postgres
 
+# OpenSearch with its k-NN plugin from Maven Central (Maven and a JDK 17, one and
+# a half gigabyte of memory for three nodes): the contract, the command line, and
+# a node that is killed amid writes.
+.PHONY: opensearch
+opensearch:
+	bash internal/ostest/install.sh .artifacts/opensearch
+	RAGPROXY_TEST_OPENSEARCH=$(CURDIR)/.artifacts/opensearch go test -count=1 -timeout 60m -run 'OpenSearch|opensearch|Cluster' \
+	./internal/ostest ./index/opensearch ./index/enginetest ./cmd/ragproxy
+
 # The commit that is checked out, for each platform, with sums and what each
 # binary is made of. The same commit and the same Go give the same bytes.
 release:

@@ -135,22 +135,33 @@ type Rewrite struct {
 
 // Kinds of engines.
 const (
-	LocalEngine    = "local"
-	PostgresEngine = "postgres"
+	LocalEngine      = "local"
+	PostgresEngine   = "postgres"
+	OpenSearchEngine = "opensearch"
 )
 
 // Engine is what keeps the collections. Several servers and runs of `ragproxy
 // index` share one that is not local; beside it they have in common what a copy
 // of this configuration and of auth.file gives them, and nothing else.
 type Engine struct {
-	// Kind is local (in data_dir, on this machine) or postgres (PostgreSQL 15 or
-	// later with pgvector 0.8 or later). Default local.
+	// Kind is local (in data_dir, on this machine), postgres (PostgreSQL 15 or
+	// later with pgvector 0.8 or later) or opensearch (OpenSearch 2.16 or later
+	// with its k-NN plugin on every node). Default local.
 	Kind string `key:"kind"`
 	// URL is where the engine is, unless it is local:
 	// postgres://user:password@host1,host2/database, as psql takes it. Of several
 	// hosts the primary is written to, and target_session_attrs=prefer-standby in
-	// it has replicas searched.
+	// it has replicas searched. Or https://user:password@node1:9200,https://node2:9200,
+	// some nodes of one OpenSearch cluster.
 	URL string `key:"url" secret:"url"`
+	// Shards is how many parts a collection in OpenSearch is cut into, 1 to 1024.
+	// It acts where its index is made: on new collections, and with --reembed.
+	// Default 1.
+	Shards int `key:"shards"`
+	// Replicas is how many further copies OpenSearch keeps of each shard, 0 to
+	// 100; with 0 a node that is lost takes documents along. It acts as shards
+	// does. Default 1.
+	Replicas int `key:"replicas"`
 }
 
 // Index says how vectors are searched where engine.kind is local.
@@ -409,7 +420,7 @@ func Default() *Config {
 		Upstream:  Upstream{Model: "gpt-4o-mini", ConnectTimeout: 10 * time.Second, ResponseTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute},
 		Embedding: Embedding{Provider: "minilm", BatchSize: 64},
 		Rewrite:   Rewrite{Mode: "auto", MaxTurns: 10, Deadline: 3 * time.Second, History: true},
-		Engine:    Engine{Kind: LocalEngine},
+		Engine:    Engine{Kind: LocalEngine, Shards: 1, Replicas: 1},
 		Index:     Index{Vector: "auto"},
 		Documents: Documents{Write: true},
 		Retrieval: Retrieval{TopK: 4, Depth: 100, VectorWeight: 0.5, Fusion: "scores", Deadline: 10 * time.Second},

@@ -136,7 +136,12 @@ func (k *checker) models() {
 }
 
 // EngineKinds are the values of engine.kind.
-func EngineKinds() []string { return []string{LocalEngine, PostgresEngine} }
+func EngineKinds() []string { return []string{LocalEngine, PostgresEngine, OpenSearchEngine} }
+
+func notHTTP(address string) bool {
+	address = strings.TrimSpace(address)
+	return !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://")
+}
 
 // engine does not repeat the URL: it may hold a password.
 func (k *checker) engine() {
@@ -149,7 +154,11 @@ func (k *checker) engine() {
 		k.add("engine.url", "must be set: where the engine is")
 	case e.Kind == PostgresEngine && !strings.HasPrefix(e.URL, "postgres://") && !strings.HasPrefix(e.URL, "postgresql://"):
 		k.add("engine.url", "must be a URL such as postgres://user:password@host/database")
+	case e.Kind == OpenSearchEngine && slices.ContainsFunc(strings.Split(e.URL, ","), notHTTP):
+		k.add("engine.url", "must be a URL such as https://user:password@host:9200, or several, comma separated")
 	}
+	between(k, "engine.shards", e.Shards, 1, 1024)
+	between(k, "engine.replicas", e.Replicas, 0, 100)
 }
 
 func (k *checker) search() {

@@ -13,6 +13,7 @@ import (
 	"github.com/ragproxy/ragproxy/config"
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/opensearch"
 	"github.com/ragproxy/ragproxy/index/postgres"
 	"github.com/ragproxy/ragproxy/index/vector"
 )
@@ -35,6 +36,14 @@ func openEngineWith(cfg *config.Config, embedder index.Embedder, splitter index.
 		x, err := postgres.Open(postgres.Options{URL: cfg.Engine.URL, Embedder: embedder, Splitter: splitter})
 		if err != nil {
 			return nil, fmt.Errorf("engine.url: %w", err) // a nil *Engine in an Engine would not be nil
+		}
+		return x, nil
+	case config.OpenSearchEngine:
+		x, err := opensearch.Open(opensearch.Options{
+			URL: cfg.Engine.URL, Shards: cfg.Engine.Shards, Replicas: cfg.Engine.Replicas, Embedder: embedder, Splitter: splitter,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("engine.url: %w", err)
 		}
 		return x, nil
 	case config.LocalEngine:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/ragproxy/ragproxy/internal/ostest"
 	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
 
@@ -20,6 +21,20 @@ func TestPostgresScripts(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			server := pgtest.Start(t)
 			runEngineScript(t, file, server.Database(t), func() { server.Kill(t) }, func() { server.Restart(t) })
+		})
+	}
+}
+
+// TestOpenSearchScripts is the same for OpenSearch.
+func TestOpenSearchScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/engine/opensearch*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got no scripts (%v), want testdata/engine/opensearch*.txtar", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			cluster := ostest.Start(t, ostest.Options{})
+			runEngineScript(t, file, cluster.URL(), func() { cluster.KillAll(t) }, func() { cluster.RestartAll(t) })
 		})
 	}
 }

@@ -27,6 +27,14 @@ func (e *serverError) Error() string {
 	return e.text()
 }
 
+// Unwrap gives the mark that package index has for it.
+func (e *serverError) Unwrap() error {
+	if e.blocked() {
+		return index.ErrReadOnly
+	}
+	return nil
+}
+
 func (e *serverError) text() string {
 	if e.Type == "" {
 		return fmt.Sprintf("OpenSearch: status %d: %s", e.Status, e.Reason)
@@ -38,7 +46,7 @@ func (e *serverError) text() string {
 func (e *serverError) advice() string {
 	switch {
 	case e.blocked():
-		return "OpenSearch takes no writes: free disk space on its nodes, or add one, then set index.blocks.read_only_allow_delete of the index to null"
+		return index.ErrReadOnly.Error() + ": free disk space on its nodes, or add one, then set index.blocks.read_only_allow_delete of the index to null"
 	case e.Status == http.StatusUnauthorized:
 		return "OpenSearch wants credentials: set the user and password in engine.url"
 	case e.Status == http.StatusForbidden:
@@ -191,5 +199,12 @@ func unreachable(err error) error {
 	if err == nil || isServers(err) || errors.Is(err, index.ErrOpen) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", index.ErrOpen, err)
+	return fmt.Errorf("%w: the server cannot be reached: %w", index.ErrOpen, flat{err})
 }
+
+// flat is an error on one line: the client gives each node that it tried a line.
+type flat struct{ error }
+
+func (f flat) Error() string { return strings.Join(strings.Fields(f.error.Error()), " ") }
+
+func (f flat) Unwrap() error { return f.error }

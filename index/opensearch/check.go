@@ -40,42 +40,6 @@ func (e *Engine) prepare(ctx context.Context) error {
 	return nil
 }
 
-// version asks the server what it is, and gives the factor of its BM25.
-func (e *Engine) version(ctx context.Context) (factor float64, err error) {
-	e.mu.Lock()
-	factor = e.factor
-	e.mu.Unlock()
-	if factor != 0 {
-		return factor, nil
-	}
-	var answer struct {
-		Version struct {
-			Distribution string `json:"distribution"`
-			Number       string `json:"number"`
-		} `json:"version"`
-	}
-	if err := e.call(ctx, http.MethodGet, "/", nil, &answer); err != nil {
-		return 0, fmt.Errorf("ask OpenSearch for its version: %w", unreachable(err))
-	}
-	v := answer.Version
-	var got [2]int
-	_, err = fmt.Sscanf(v.Number, "%d.%d", &got[0], &got[1])
-	switch {
-	case v.Distribution != "opensearch":
-		return 0, fmt.Errorf("engine.url is of a server that is not OpenSearch (distribution %q, version %q): OpenSearch %d.%d or later is needed", v.Distribution, v.Number, oldest[0], oldest[1])
-	case err != nil || slices.Compare(got[:], oldest[:]) < 0:
-		return 0, fmt.Errorf("the server is OpenSearch %s: %d.%d or later is needed", v.Number, oldest[0], oldest[1])
-	}
-	factor = 1
-	if got[0] < 3 {
-		factor = legacyBM25
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.factor = factor
-	return factor, nil
-}
-
 // checkPlugin wants the k-NN plugin on every node.
 func (e *Engine) checkPlugin(ctx context.Context) error {
 	var answer struct {
@@ -128,7 +92,7 @@ func (e *Engine) makeCollections(ctx context.Context) error {
 func checkFormat(name string, got int) error {
 	switch {
 	case got == 0:
-		return fmt.Errorf("OpenSearch has an index %s that ragproxy did not make: delete it, or choose another engine.prefix", name)
+		return fmt.Errorf("OpenSearch has an index %s that ragproxy did not make: delete or rename it", name)
 	case got > format:
 		return fmt.Errorf("index %s has format %d, this build knows %d: use a newer ragproxy", name, got, format)
 	}

@@ -18,6 +18,8 @@ import (
 // writers are not compared.
 const (
 	// A run that begins after one that did not publish hides what that one wrote.
+	// Numbers begin at the time, so that a collection that is dropped and made
+	// again has higher ones: who knew it before is not misled.
 	takeScript = `
 		def s = ctx._source; long now = ctx._now;
 		if (s.lease != null && s.lease.until > now && s.lease.token != params.token && !params.ended.contains(s.lease.token)) {
@@ -27,7 +29,7 @@ const (
 			if (s.writing != null && s.writing != 0) { s.hidden.add(s.writing); }
 			while (s.hidden.size() > params.most) { s.hidden.remove(0); }
 			s.name = params.name;
-			s.runs = s.runs == null ? 1 : s.runs + 1;
+			s.runs = s.runs == null ? (int) ((now - params.epoch) / 1000L) : s.runs + 1;
 			s.writing = s.runs;
 			s.lease = ['token': params.token, 'holder': params.holder, 'since': now, 'until': now + params.term];
 		}`
@@ -55,6 +57,8 @@ const (
 	// mostHidden is how many runs that did not publish are remembered; what the
 	// ones before wrote is long gone.
 	mostHidden = 200
+	// epoch is in ms since 1970, so that numbers of runs have 32 bits for long.
+	epoch = 1_700_000_000_000
 	// settled is how long after a publication nobody asks for what was before:
 	// no search takes so long.
 	settled = time.Minute
@@ -102,7 +106,7 @@ func (e *Engine) take(ctx context.Context, collection string) (*holding, state, 
 	e.mu.Unlock()
 	now, err := e.script(ctx, collection, takeScript, object{
 		"token": token, "name": collection, "holder": fmt.Sprintf("process %d of %s", os.Getpid(), host),
-		"term": e.opts.LeaseFor.Milliseconds(), "most": mostHidden, "ended": ended,
+		"term": e.opts.LeaseFor.Milliseconds(), "most": mostHidden, "ended": ended, "epoch": epoch,
 	}, "")
 	if err != nil {
 		return nil, state{}, fmt.Errorf("lock collection %q: %w", collection, unreachable(err))

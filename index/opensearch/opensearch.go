@@ -65,7 +65,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	prepared bool
-	factor   float64                   // of the server's BM25 to ours; 0 where not known
+	server   version                   // zero where not known
 	known    map[string]state          // as last seen; a search tells when one is old
 	terms    map[string]*lexical.Terms // by engine name
 	counts   counts

@@ -36,7 +36,9 @@ func (e *Engine) Search(ctx context.Context, q index.Query) (index.Legs, error) 
 		return index.Legs{}, err
 	}
 	if err == nil {
-		s.factor, err = e.version(ctx)
+		var v version
+		v, err = e.version(ctx)
+		s.factor = v.factor
 	}
 	if err != nil {
 		s.Fail(answer(ctx, err), !q.SkipVector, !q.SkipKeyword)
