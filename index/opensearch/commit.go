@@ -186,9 +186,26 @@ func (r *run) cleanUp(ctx context.Context) {
 	if len(r.old) > 0 {
 		_ = r.engine.call(ctx, http.MethodDelete, "/"+strings.Join(r.old, ",")+"?ignore_unavailable=true", nil, nil)
 	}
+	if r.large() {
+		path := fmt.Sprintf("/%s/_forcemerge?max_num_segments=1&wait_for_completion=false", r.stage.store)
+		_ = r.engine.call(ctx, http.MethodPost, path, nil, nil)
+	}
 	if len(r.prev.Hidden) > 0 && !r.stage.anew {
 		_ = r.engine.removeWhere(ctx, r.stage.store, object{"terms": object{"born": r.prev.Hidden}})
 	}
+}
+
+const (
+	mergeFrom = 5_000     // chunks of a run that is large
+	mergeMost = 1_000_000 // chunks of a shard that one segment is made of
+)
+
+// large says whether the segments that the run made are to be merged: each has a
+// graph of its own, and a search walks them all. The server does so beside its
+// other work, and nobody waits for it.
+func (r *run) large() bool {
+	all := r.next().Chunks
+	return r.stage.chunks >= mergeFrom && 10*r.stage.chunks >= all && all <= mergeMost*r.engine.opts.Shards
 }
 
 // carryBatch is how many documents are read at once.

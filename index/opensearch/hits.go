@@ -3,9 +3,11 @@ package opensearch
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -99,10 +101,11 @@ func (r *response) state() (s state, found bool, err error) {
 	return s, true, json.Unmarshal(r.Hits.Hits[0].Source, &s)
 }
 
-// legAnswer is a leg as it was answered, with the ids of its hits.
+// legAnswer is a leg as it was answered, with the vectors of its hits where they
+// were asked for.
 type legAnswer struct {
 	index.Leg
-	ids   []string
+	raw   [][]byte
 	moved error // the index is not there any more
 }
 
@@ -130,27 +133,28 @@ func (r response) leg(score func(float64) float64) (out legAnswer) {
 			continue
 		}
 		out.Hits = append(out.Hits, index.Hit{Chunk: c, Score: score(h.Score)})
-		out.ids = append(out.ids, h.ID)
+		out.raw = append(out.raw, first(h.Fields.Raw))
 	}
 	return out
 }
 
-// rescored gives the leg's hits with the scores of another answer, where it has
-// them.
-func (l legAnswer) rescored(r response) []index.Hit {
-	if l.Err != nil || r.error() != nil {
-		return nil
-	}
-	scores := make(map[string]float64, len(r.Hits.Hits))
-	for _, h := range r.Hits.Hits {
-		scores[h.ID] = h.Score
-	}
-	var out []index.Hit
+// compared gives the leg's hits with the cosines of their vectors to a query's.
+func (l legAnswer) compared(vector []float32) []index.Hit {
+	out := make([]index.Hit, 0, len(l.Hits))
 	for i, h := range l.Hits {
-		if score, ok := scores[l.ids[i]]; ok {
-			h.Score = cosine(score)
+		if len(l.raw[i]) == 4*len(vector) {
+			h.Score = dot(vector, l.raw[i])
 			out = append(out, h)
 		}
 	}
 	return out
+}
+
+// dot is the inner product with a vector of little-endian bytes.
+func dot(v []float32, raw []byte) float64 {
+	sum := 0.0
+	for i, x := range v {
+		sum += float64(x) * float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+	}
+	return sum
 }

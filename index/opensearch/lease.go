@@ -143,7 +143,9 @@ func (h *holding) renew(ctx context.Context) {
 		case <-every.C:
 		}
 		begin := time.Now()
-		try, cancel := context.WithTimeout(ctx, term/3)
+		// A try has all the time that is left: a server that is busy with what the
+		// run writes answers in its turn, and a further try would wait behind it.
+		try, cancel := context.WithDeadline(ctx, last.Add(term))
 		now, err := h.engine.script(try, h.collection, renewScript, object{"token": h.token, "term": term.Milliseconds()}, "")
 		cancel()
 		switch {
@@ -152,7 +154,7 @@ func (h *holding) renew(ctx context.Context) {
 			return
 		case err == nil:
 			last = begin
-		case time.Since(last) > term && ctx.Err() == nil:
+		case time.Since(last) >= term && ctx.Err() == nil:
 			h.lose(fmt.Errorf("collection %q: this run could not renew its lease for %v: %w", h.collection, term, unreachable(err)))
 			return
 		}

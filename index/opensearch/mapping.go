@@ -59,7 +59,7 @@ type storeMeta struct {
 //   - doc is the key of the document's id, key that of the embedded text
 //   - born and died are numbers of runs
 //
-// Nothing is refreshed by itself: a run does so, before it publishes.
+// A run refreshes before it publishes; the interval is for what merges leave.
 func (e *Engine) storeBody(store, space string, dims int) object {
 	term := object{"type": "keyword"}
 	count := object{"type": "integer"}
@@ -77,7 +77,7 @@ func (e *Engine) storeBody(store, space string, dims int) object {
 	excluded := []string{"doc", "key", "hash", "src", "facts", "born", "died", "words", "singles", "vector", "raw"}
 	return object{
 		"settings": object{"index": object{
-			"number_of_shards": e.opts.Shards, "number_of_replicas": e.opts.Replicas, "knn": true, "refresh_interval": "-1",
+			"number_of_shards": e.opts.Shards, "number_of_replicas": e.opts.Replicas, "knn": true, "refresh_interval": "30s",
 			"similarity": object{"words": object{"type": "BM25", "k1": lexical.K1, "b": lexical.B}},
 		}},
 		"mappings": object{

@@ -52,7 +52,7 @@ type Options struct {
 	// Timeout bounds calls that have no context; default 10 s.
 	Timeout time.Duration
 	// LeaseFor is how long a run that is not heard of keeps others out; default
-	// 15 s.
+	// 30 s.
 	LeaseFor time.Duration
 }
 
@@ -84,7 +84,7 @@ func Open(opts Options) (*Engine, error) {
 	opts.SearchList = cmp.Or(opts.SearchList, 128)
 	opts.Patience = cmp.Or(opts.Patience, 25*time.Millisecond)
 	opts.Timeout = cmp.Or(opts.Timeout, 10*time.Second)
-	opts.LeaseFor = cmp.Or(opts.LeaseFor, 15*time.Second)
+	opts.LeaseFor = cmp.Or(opts.LeaseFor, 30*time.Second)
 	if !prefixName.MatchString(opts.Prefix) {
 		return nil, fmt.Errorf("opensearch: prefix %q: write small letters, digits, _ and -, a letter first", opts.Prefix)
 	}
@@ -101,6 +101,7 @@ func Open(opts Options) (*Engine, error) {
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true, // it takes longer than a network in one place does
 	}
 	config.Transport = e.http
 	config.Context, e.stop = context.WithCancel(context.Background())

@@ -33,48 +33,36 @@ type question struct {
 
 func (q *question) depth() int { return min(q.Depth, deepest) }
 
-// within is what the query may find.
-func (q *question) within() []object {
-	out := []object{q.state.visible(), {"term": object{"kind": isChunk}}}
+// among adds to a query's clauses what it may find. Only chunks have words and
+// vectors.
+func (q *question) among(clauses object) object {
+	clauses["must_not"] = q.state.invisible()
 	if f := condition(q.filter); f != nil {
-		out = append(out, f)
+		clauses["filter"] = []object{f}
 	}
-	return out
+	return object{"bool": clauses}
 }
 
 // nearest finds the chunks with the best cosines. The filter acts within the
 // walk through the graph, and what few chunks pass are all compared.
 func (q *question) nearest() object {
 	return object{"size": q.depth(), "track_total_hits": false, "query": object{"knn": object{"vector": object{
-		"vector": q.vector, "k": q.depth(), "filter": object{"bool": object{"filter": q.within()}},
+		"vector": q.vector, "k": q.depth(), "filter": q.among(object{}),
 		"method_parameters": object{"ef_search": max(q.depth(), q.list)},
 	}}}}
 }
 
-// matching scores the chunks that have a word of the query with BM25.
+// matching scores the chunks that have a word of the query with BM25. Their
+// vectors come along where there is one to compare them with.
 func (q *question) matching() object {
 	should := make([]object, len(q.terms))
 	for i, t := range q.terms {
 		should[i] = object{"term": object{field(t): object{"value": t.Text, "boost": float64(t.Count) / q.factor}}}
 	}
-	return object{"size": q.depth(), "track_total_hits": false, "query": object{"bool": object{
-		"should": should, "minimum_should_match": 1, "filter": q.within(),
-	}}}
-}
-
-// cosines are those of the chunks that matching finds: the same search, whose
-// best are ordered anew by their vectors.
-func (q *question) cosines() object {
-	body := q.matching()
-	body["_source"] = false
-	body["rescore"] = object{"window_size": q.depth(), "query": object{
-		"query_weight": 0, "rescore_query_weight": 1, "rescore_query": object{"script_score": object{
-			"query": object{"exists": object{"field": "raw"}},
-			"script": object{"lang": "knn", "source": "knn_score", "params": object{
-				"field": "vector", "query_value": q.vector, "space_type": "innerproduct",
-			}},
-		}},
-	}}
+	body := object{"size": q.depth(), "track_total_hits": false, "query": q.among(object{"should": should, "minimum_should_match": 1})}
+	if q.vector != nil {
+		body["docvalue_fields"] = []string{"raw"}
+	}
 	return body
 }
 

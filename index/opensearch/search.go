@@ -156,8 +156,11 @@ func (s *search) ready(vector, keyword bool) (bool, bool) {
 // that all of it is of one generation.
 func (s *search) batch(ctx context.Context, vector, keyword bool) error {
 	q := question{
-		Query: s.Query, filter: s.filter, state: s.state, vector: s.Vector, terms: s.terms, factor: s.factor,
+		Query: s.Query, filter: s.filter, state: s.state, terms: s.terms, factor: s.factor,
 		list: s.engine.opts.SearchList, route: s.route,
+	}
+	if vector {
+		q.vector = s.Vector
 	}
 	words := keyword && len(s.terms) > 0 && s.state.Chunks > 0
 	var r request
@@ -169,9 +172,6 @@ func (s *search) batch(ctx context.Context, vector, keyword bool) error {
 	have := map[string]int{}
 	if words {
 		r.add(s.state.Store, s.route, q.matching())
-		if s.Vector != nil && s.Given == s.state.Space {
-			r.add(s.state.Store, s.route, q.cosines())
-		}
 		unknown = s.unknown(have)
 		for _, t := range unknown {
 			r.add(s.state.Store, s.route, counting(t))
@@ -194,8 +194,8 @@ func (s *search) batch(ctx context.Context, vector, keyword bool) error {
 	}
 	if words {
 		k = got.next().leg(func(score float64) float64 { return score })
-		if s.Vector != nil && s.Given == s.state.Space {
-			other = k.rescored(got.next())
+		if vector {
+			other = k.compared(s.Vector)
 		}
 		for _, t := range unknown {
 			have[field(t)+t.Text] = s.count(t, got.next())
@@ -281,11 +281,8 @@ func (s *search) put(vector, keyword bool, v, k legAnswer, other []index.Hit, ha
 
 // meanCosine is the mean of a vector's cosines to all chunks.
 func meanCosine(vector []float32, mean []byte) float64 {
-	sum := 0.0
-	for i, x := range bytesFloats(mean) {
-		if i < len(vector) {
-			sum += float64(x) * float64(vector[i])
-		}
+	if len(mean) != 4*len(vector) {
+		return 0
 	}
-	return sum
+	return dot(vector, mean)
 }

@@ -126,14 +126,19 @@ func (s state) manifest() index.Manifest {
 	return m
 }
 
-// visible is what the state's generation has: what was born up to it and has
-// not died. Runs that were never published have neither borne nor killed.
-func (s state) visible() object {
-	not := []object{s.died(s.Run)}
+// visible is what the state's generation has.
+func (s state) visible() object { return object{"bool": object{"must_not": s.invisible()}} }
+
+// invisible is what its generation has not: what was born after it, and what has
+// died. Runs that were never published have neither borne nor killed. Most of the
+// time there is no such record, and to leave none out costs a search nothing,
+// where to pass all through a filter would cost it its shortcuts.
+func (s state) invisible() []object {
+	not := []object{{"range": object{"born": object{"gt": s.Run}}}, s.died(s.Run)}
 	if len(s.Hidden) > 0 {
 		not = append(not, object{"terms": object{"born": s.Hidden}})
 	}
-	return object{"bool": object{"filter": []object{{"range": object{"born": object{"lte": s.Run}}}}, "must_not": not}}
+	return not
 }
 
 // died is what is not there any more since a run.
