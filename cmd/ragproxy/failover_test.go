@@ -14,6 +14,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/internal/ostest"
 	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
 
@@ -41,7 +43,7 @@ func TestPostgresFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := startAPIOn(t, cfg, engine, nil)
-	f := &failover{api: a}
+	f := &failover{api: a, batch: failoverBatch}
 	f.write(t.Context(), failoverBatch) // a collection to begin with
 	ctx, stop := context.WithCancel(t.Context())
 	var askers sync.WaitGroup
@@ -66,10 +68,7 @@ func TestPostgresFailover(t *testing.T) {
 	stop()
 	askers.Wait()
 
-	degraded := time.Duration(0)
-	if !f.firstDegraded.IsZero() {
-		degraded = f.lastDegraded.Sub(f.firstDegraded)
-	}
+	degraded := f.degradedFor()
 	t.Logf("%d documents acknowledged, %d requests refused; promoted after %s, written again after %s; %d searches, of them %d degraded within %s",
 		f.acknowledged.Load(), f.refused, promoted.Round(time.Millisecond), f.resumed.Sub(killed).Round(time.Millisecond), f.asked, f.degraded, degraded.Round(time.Millisecond))
 	if degraded > 2*time.Second {
@@ -81,8 +80,15 @@ func TestPostgresFailover(t *testing.T) {
 	if f.refused == 0 || f.asked < 50 {
 		t.Errorf("got %d requests refused and %d searches: the failover was not seen", f.refused, f.asked)
 	}
+	f.findAll(engine, total)
+}
+
+// findAll wants every document to be found, and the collection to be whole.
+func (f *failover) findAll(engine index.Engine, total int) {
+	t := f.api.t
+	t.Helper()
 	for n := range total {
-		if status, answer := a.search(t.Context(), n); status != http.StatusOK || !holds(answer, n) || gjson.Get(answer, "degraded.#").Int() != 0 {
+		if status, answer := f.api.search(t.Context(), n); status != http.StatusOK || !holds(answer, n) || gjson.Get(answer, "degraded.#").Int() != 0 {
 			t.Fatalf("document %d was acknowledged and is not found: %d %s", n, status, answer)
 		}
 	}
@@ -92,9 +98,70 @@ func TestPostgresFailover(t *testing.T) {
 	}
 }
 
+// TestOpenSearchNodeKilled is the same with three nodes and two copies of each
+// shard: the node that manages the cluster is killed, and comes back. What a
+// node that goes refuses is tried again by the run, so that no request need be
+// refused. RAGPROXY_FAILOVER_DOCUMENTS says how many documents (400).
+func TestOpenSearchNodeKilled(t *testing.T) {
+	total := 400
+	if n, err := strconv.Atoi(os.Getenv("RAGPROXY_FAILOVER_DOCUMENTS")); err == nil {
+		total = n
+	}
+	cluster := ostest.Start(t, ostest.Options{Nodes: 3})
+	cfg := testConfig(t, map[string]string{"engine.kind": "opensearch", "engine.url": cluster.URL(), "engine.shards": "3", "engine.replicas": "1"})
+	splitter, err := defaultSplitter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := openEngineWith(cfg, &lengths{}, splitter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startAPIOn(t, cfg, engine, nil)
+	f := &failover{api: a, batch: max(total/50, failoverBatch)}
+	f.write(t.Context(), f.batch)
+	cluster.Green(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var askers sync.WaitGroup
+	for n := range 2 {
+		askers.Go(func() { f.ask(ctx, n) })
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		f.write(ctx, total)
+	}()
+	for f.acknowledged.Load() < int64(total)/2 {
+		time.Sleep(time.Millisecond)
+	}
+	manager := cluster.Manager(t)
+	cluster.Kill(t, manager)
+	atKill := f.acknowledged.Load()
+	<-written
+	without := f.acknowledged.Load() - atKill
+	cluster.Restart(t, manager)
+	begin := time.Now()
+	cluster.Green(t)
+	stop()
+	askers.Wait()
+	t.Logf("%d documents acknowledged, %d of them while the node was away, %d requests refused; green %s after it was back; %d searches, of them %d degraded within %s",
+		f.acknowledged.Load(), without, f.refused, time.Since(begin).Round(time.Millisecond), f.asked, f.degraded, f.degradedFor().Round(time.Millisecond))
+	if d := f.degradedFor(); d > 2*time.Second {
+		t.Errorf("searches were degraded for %s, want 2s at most", d)
+	}
+	for _, wrong := range f.wrong {
+		t.Error(wrong)
+	}
+	if without == 0 || f.asked < 50 {
+		t.Errorf("got %d documents written without the node and %d searches: it was not missed", without, f.asked)
+	}
+	f.findAll(engine, total)
+}
+
 // failover is what goes on meanwhile.
 type failover struct {
 	*api
+	batch        int          // documents of a request
 	acknowledged atomic.Int64 // documents, from the first on
 
 	refused int // requests that wrote
@@ -111,7 +178,7 @@ func (f *failover) write(ctx context.Context, up int) {
 	failing := false
 	for n := int(f.acknowledged.Load()); n < up && ctx.Err() == nil; {
 		var lines strings.Builder
-		for i := range failoverBatch {
+		for i := range f.batch {
 			fmt.Fprintf(&lines, "{\"id\":\"d%d\",\"text\":\"the word%d of document %[1]d\"}\n", n+i, n+i)
 		}
 		kind, body := multipartOf("d.jsonl", lines.String())
@@ -125,9 +192,17 @@ func (f *failover) write(ctx context.Context, up int) {
 		if failing {
 			f.resumed, failing = time.Now(), false
 		}
-		n += failoverBatch
+		n += f.batch
 		f.acknowledged.Store(int64(n))
 	}
+}
+
+// degradedFor is from the first search that was degraded to the end of the last.
+func (f *failover) degradedFor() time.Duration {
+	if f.firstDegraded.IsZero() {
+		return 0
+	}
+	return f.lastDegraded.Sub(f.firstDegraded)
 }
 
 // ask searches for acknowledged documents, one after the other.

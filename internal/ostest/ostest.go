@@ -227,6 +227,33 @@ func (c *Cluster) Green(t testing.TB) {
 	t.Fatalf("the cluster is not green: %+v", last)
 }
 
+// Manager is the node that the others have elected to manage the cluster.
+func (c *Cluster) Manager(t testing.TB) int {
+	t.Helper()
+	for _, n := range c.nodes {
+		if n.process == nil {
+			continue
+		}
+		resp, err := http.Get(n.url() + "/_cat/cluster_manager?h=node")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range c.nodes {
+			if n.name == strings.TrimSpace(string(b)) {
+				return i
+			}
+		}
+		t.Fatalf("the cluster's manager is %q, which is none of its nodes", b)
+	}
+	t.Fatal("no node is there")
+	return 0
+}
+
 // Kill ends a node at once, as a crash would.
 func (c *Cluster) Kill(t testing.TB, i int) {
 	t.Helper()
