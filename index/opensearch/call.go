@@ -51,7 +51,7 @@ func (e *serverError) advice() string {
 		return "OpenSearch wants credentials: set the user and password in engine.url"
 	case e.Status == http.StatusForbidden:
 		return "OpenSearch refuses the user of engine.url: grant it to read and write the indices of ragproxy, to make indices and to monitor the cluster"
-	case e.Type == "mapper_parsing_exception" || e.Type == "strict_dynamic_mapping_exception" || e.Type == "illegal_argument_exception" && strings.Contains(e.Reason, "mapper ["):
+	case e.Type == "routing_missing_exception" || e.Type == "mapper_parsing_exception" || e.Type == "strict_dynamic_mapping_exception" || e.Type == "illegal_argument_exception" && strings.Contains(e.Reason, "mapper ["):
 		return "the index has another mapping than ragproxy makes: remove index templates that match its name, then index --reembed"
 	case e.Type == "validation_exception" && strings.Contains(e.Reason, "maximum shards open"):
 		return "the cluster takes no more shards: raise cluster.max_shards_per_node, or add a node"

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/ragproxy/ragproxy/index"
 )
@@ -26,7 +27,14 @@ type Vectors struct {
 	// Told is called with how many texts of a call are still to be embedded.
 	Told func(left int)
 	Dims int // of all vectors; 0 before there are any
+
+	// What this run embedded last: the same text often comes in many documents,
+	// and what was written a moment ago cannot be looked for yet.
+	latest map[index.Key][]float32
 }
+
+// mostLatest is how many vectors are remembered of a run.
+const mostLatest = 8192
 
 // Of gives a unit vector, and its text's key, for each chunk of the documents in
 // their order. A text whose vector is at hand is not embedded again.
@@ -45,7 +53,7 @@ func (v *Vectors) Of(ctx context.Context, list []Pending) ([][]float32, []index.
 	if len(keys) == 0 {
 		return nil, nil, nil
 	}
-	known, err := v.Known(ctx, all)
+	known, err := v.known(ctx, all)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for known vectors: %w", err)
 	}
@@ -72,6 +80,25 @@ func (v *Vectors) Of(ctx context.Context, list []Pending) ([][]float32, []index.
 	return vectors, keys, nil
 }
 
+// known gives the vectors that are at hand.
+func (v *Vectors) known(ctx context.Context, keys []index.Key) (map[index.Key][]float32, error) {
+	own := map[index.Key][]float32{}
+	var others []index.Key
+	for _, k := range keys {
+		if vector := v.latest[k]; vector != nil {
+			own[k] = vector
+		} else {
+			others = append(others, k)
+		}
+	}
+	if len(others) == 0 {
+		return own, nil
+	}
+	known, err := v.Known(ctx, others)
+	maps.Copy(own, known)
+	return own, err
+}
+
 func (v *Vectors) ask(ctx context.Context, keys []index.Key, texts map[index.Key]string, into map[index.Key][]float32) error {
 	list := make([]string, len(keys))
 	for i, k := range keys {
@@ -85,8 +112,11 @@ func (v *Vectors) ask(ctx context.Context, keys []index.Key, texts map[index.Key
 		return err
 	}
 	v.Dims = len(got[0])
+	if len(v.latest) > mostLatest || v.latest == nil {
+		v.latest = map[index.Key][]float32{}
+	}
 	for i, k := range keys {
-		into[k] = got[i]
+		into[k], v.latest[k] = got[i], got[i]
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -34,8 +35,10 @@ type Options struct {
 	WithoutKNN bool
 	// Root is the folder that install.sh has filled; default that of Env.
 	Root string
-	// Heap is a node's; default 512 MB.
+	// Heap is a node's, in MB; default 512.
 	Heap int
+	// Settings are further ones of opensearch.yml.
+	Settings map[string]any
 }
 
 // Cluster is some nodes, each a process of its own on loopback ports. Their data
@@ -110,6 +113,7 @@ func (c *Cluster) configure(t testing.TB, i int) {
 		"cluster.routing.allocation.disk.threshold_enabled": false, // the disk is the tests' own affair
 		"node.processors": 2,
 	}
+	maps.Copy(settings, c.opts.Settings)
 	yml, err := json.Marshal(settings) // which is YAML
 	if err != nil {
 		t.Fatal(err)
