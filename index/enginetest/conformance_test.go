@@ -97,7 +97,7 @@ func onOpenSearch(cluster *ostest.Cluster, opts opensearch.Options) enginetest.B
 				return closed(t, x)
 			}
 		},
-		Kill: cluster.KillAll, Restart: cluster.RestartAll,
+		Local: local, Kill: cluster.KillAll, Restart: cluster.RestartAll,
 	}
 }
 

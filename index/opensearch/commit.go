@@ -63,7 +63,9 @@ func (r *run) next() state {
 	n, s := r.prev, r.stage
 	n.Generation++
 	n.Store, n.Keyword, n.Dims = s.store, r.terms.Engine(), s.dims
-	if r.engine.opts.Splitter != nil {
+	if r.opts.Like != nil {
+		n.Splitter = r.opts.Like.Splitter
+	} else if r.engine.opts.Splitter != nil {
 		n.Splitter = r.engine.opts.Splitter.Name()
 	}
 	sum := s.sum

@@ -53,12 +53,14 @@ func (e *Engine) begin(ctx context.Context, opts index.BuildOptions, embedder in
 	}
 	r := &run{engine: e, opts: opts, ledger: remote.NewLedger()}
 	var err error
-	if embedder != nil {
+	if opts.Like != nil {
+		embedder, r.space = nil, opts.Like.Space
+	} else if embedder != nil {
 		if r.space, err = remote.SpaceOf(ctx, embedder, opts.DryRun); err != nil {
 			return nil, fmt.Errorf("ask embedder: %w", &index.EmbedderError{Err: err})
 		}
 	}
-	if err := r.open(ctx, embedder == nil); err != nil {
+	if err := r.open(ctx, embedder == nil && opts.Like == nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("index into OpenSearch: %w", err), r.Abort())
 	}
 	return r, nil
@@ -86,7 +88,7 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 		r.space = r.prev.Space
 	}
 	if r.prev.Chunks > 0 && !r.opts.Reembed {
-		if err := remote.CheckSpace(r.opts.Collection, r.prev.Space, r.space); err != nil {
+		if err := remote.CheckSpace(r.opts.Collection, r.prev.Space, r.space, r.opts.Like != nil); err != nil {
 			return err
 		}
 	}
@@ -94,6 +96,8 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	switch {
 	case r.opts.Keyword != nil:
 		keyword = r.opts.Keyword.Name()
+	case r.opts.Like != nil:
+		keyword = r.opts.Like.Keyword
 	case r.prev.Keyword != "":
 		keyword = r.prev.Keyword
 	}
@@ -109,6 +113,9 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	}
 	if !r.stage.anew {
 		r.vectors.Dims = r.prev.Dims
+	}
+	if r.opts.Like != nil {
+		r.vectors.Embedder, r.vectors.Dims = nil, r.opts.Like.Dims
 	}
 	if r.opts.DryRun {
 		return nil
@@ -194,8 +201,8 @@ func (r *run) remember(ctx context.Context, only object) error {
 
 // Add implements [index.Run].
 func (r *run) Add(ctx context.Context, source string, d index.Document) (index.Change, error) {
-	if len(d.ID) > longestFact {
-		return 0, &index.DocumentError{Err: fmt.Errorf("document %.40q...: an id of more than %d bytes: shorten it", d.ID, longestFact)}
+	if err := checkLength(d.ID); err != nil {
+		return 0, err
 	}
 	change, err := r.ledger.Note(r.engine.opts.Splitter.Name(), source, d)
 	if err != nil || change == index.Unchanged || r.opts.DryRun {
@@ -206,6 +213,28 @@ func (r *run) Add(ctx context.Context, source string, d index.Document) (index.C
 		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
 	}
 	return change, r.enqueue(ctx, remote.Pending{Document: d, Source: source, Cut: cut})
+}
+
+// Take implements [index.Run].
+func (r *run) Take(ctx context.Context, s index.Stored) (index.Change, error) {
+	if err := errors.Join(s.Check(r.vectors.Dims), checkLength(s.Document.ID)); err != nil {
+		return 0, err
+	}
+	change, err := r.ledger.NoteHash(s.Source, s.Document.ID, s.Cut.Hash)
+	if err != nil || change == index.Unchanged || r.opts.DryRun {
+		return change, err
+	}
+	for _, c := range s.Cut.Chunks {
+		s.Cut.Texts = append(s.Cut.Texts, index.EmbeddedText(c))
+	}
+	return change, r.enqueue(ctx, s)
+}
+
+func checkLength(id string) error {
+	if len(id) > longestFact {
+		return &index.DocumentError{Err: fmt.Errorf("document %.40q...: an id of more than %d bytes: shorten it", id, longestFact)}
+	}
+	return nil
 }
 
 // Keep implements [index.Run].

@@ -34,20 +34,25 @@ func NewLedger() *Ledger {
 	}
 }
 
-// Note says what a document is to the collection, and remembers that. The error
-// is an [index.DocumentError].
+// Note is NoteHash of a document that is still to be cut.
 func (l *Ledger) Note(splitter, source string, d index.Document) (index.Change, error) {
-	id := index.KeyOf(d.ID)
-	if first, ok := l.seen[id]; ok {
-		return 0, &index.DocumentError{Err: fmt.Errorf("document id %q came twice in this run, first from %s: rename one", d.ID, first)}
-	}
-	if err := index.CheckID(d.ID); err != nil {
-		return 0, &index.DocumentError{Err: err}
-	}
 	hash, err := index.HashDocument(splitter, d)
 	if err != nil {
 		l.Keep(d.ID)
 		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
+	}
+	return l.NoteHash(source, d.ID, hash)
+}
+
+// NoteHash says what a document is to the collection, and remembers that. The
+// error is an [index.DocumentError].
+func (l *Ledger) NoteHash(source, name string, hash index.Key) (index.Change, error) {
+	id := index.KeyOf(name)
+	if first, ok := l.seen[id]; ok {
+		return 0, &index.DocumentError{Err: fmt.Errorf("document id %q came twice in this run, first from %s: rename one", name, first)}
+	}
+	if err := index.CheckID(name); err != nil {
+		return 0, &index.DocumentError{Err: err}
 	}
 	l.seen[id] = source
 	was, known := l.Before[id]

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -12,11 +13,7 @@ import (
 const EmbedAhead = 128
 
 // Pending is a document that is cut and not yet written.
-type Pending struct {
-	Document index.Document
-	Source   string
-	Cut      index.Cut
-}
+type Pending = index.Stored
 
 // Vectors gives the chunks of a run their vectors. Not safe for concurrent use.
 type Vectors struct {
@@ -37,25 +34,29 @@ type Vectors struct {
 const mostLatest = 8192
 
 // Of gives a unit vector, and its text's key, for each chunk of the documents in
-// their order. A text whose vector is at hand is not embedded again.
+// their order. A text whose vector is at hand is not embedded again, and a
+// document that came with vectors keeps those.
 func (v *Vectors) Of(ctx context.Context, list []Pending) ([][]float32, []index.Key, error) {
 	var keys, all []index.Key
 	texts := map[index.Key]string{}
 	for _, p := range list {
 		for _, text := range p.Cut.Texts {
 			k := index.KeyOf(text)
-			if _, ok := texts[k]; !ok {
-				all = append(all, k)
+			keys = append(keys, k)
+			if _, ok := texts[k]; !ok && p.Cut.Vectors == nil {
+				all, texts[k] = append(all, k), text
 			}
-			keys, texts[k] = append(keys, k), text
 		}
 	}
 	if len(keys) == 0 {
 		return nil, nil, nil
 	}
-	known, err := v.known(ctx, all)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for known vectors: %w", err)
+	var known map[index.Key][]float32
+	if len(all) > 0 {
+		var err error
+		if known, err = v.known(ctx, all); err != nil {
+			return nil, nil, fmt.Errorf("look for known vectors: %w", err)
+		}
 	}
 	var ask []index.Key
 	for _, k := range all { // in their order, so that runs are alike
@@ -73,9 +74,15 @@ func (v *Vectors) Of(ctx context.Context, list []Pending) ([][]float32, []index.
 		}
 		v.Told(len(ask))
 	}
-	vectors := make([][]float32, len(keys))
-	for i, k := range keys {
-		vectors[i] = known[k]
+	vectors := make([][]float32, 0, len(keys))
+	for _, p := range list {
+		if p.Cut.Vectors != nil {
+			vectors = append(vectors, p.Cut.Vectors...)
+			continue
+		}
+		for range p.Cut.Texts {
+			vectors = append(vectors, known[keys[len(vectors)]])
+		}
 	}
 	return vectors, keys, nil
 }
@@ -104,6 +111,9 @@ func (v *Vectors) ask(ctx context.Context, keys []index.Key, texts map[index.Key
 	for i, k := range keys {
 		list[i] = texts[k]
 	}
+	if v.Embedder == nil {
+		return errors.New("this run embeds nothing")
+	}
 	got, err := v.Embedder.EmbedDocuments(ctx, list)
 	if err != nil {
 		return &index.EmbedderError{Err: err}
@@ -130,10 +140,14 @@ func SpaceOf(ctx context.Context, e index.Embedder, offline bool) (string, error
 	return e.Space(ctx)
 }
 
-// CheckSpace refuses to mix vectors of two spaces.
-func CheckSpace(collection, holds, given string) error {
+// CheckSpace refuses to mix vectors of two spaces; copied says that they do not
+// come from an embedder.
+func CheckSpace(collection, holds, given string, copied bool) error {
 	if index.SameSpace(holds, given) {
 		return nil
+	}
+	if copied {
+		return fmt.Errorf("collection %q: %w: it holds %s, what is copied is of %s: copy into another --as", collection, index.ErrSpace, holds, given)
 	}
 	return fmt.Errorf("collection %q: %w: it holds %s, embedding.* now gives %s: set embedding.* back, index --reembed, or index into another --collection",
 		collection, index.ErrSpace, holds, given)
