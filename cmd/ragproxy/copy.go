@@ -23,15 +23,15 @@ func newCopy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy --from KIND --to KIND",
 		Short: "Copy a collection from one engine to another",
-		Long: `Copy a collection from one engine to another: local or
-postgres. Nothing is embedded. At the end all of it is read back and compared,
-document by document, vectors among it; what differs is named and the exit code is
-1. A copy that was broken off goes on where it was when it is begun again; one that
-is made again writes what has changed since.
+		Long: `Copy a collection from one engine to another: local, postgres or opensearch.
+Nothing is embedded. At the end all of it is read back and compared, document by
+document, vectors among it; what differs is named and the exit code is 1. A copy
+that was broken off goes on where it was when it is begun again; one that is made
+again writes what has changed since.
 
 engine.url says where an engine is, data_dir where the local one is; of two of a
-kind at least one is named by a flag. Readers of the copy see it grow while it is made for
-the first time: serve from it afterwards.`,
+kind at least one is named by a flag. Readers of the copy see it grow while it is
+made for the first time: serve from it afterwards.`,
 		Example: "  ragproxy copy --from local --to postgres --to-url postgres://127.0.0.1/ragproxy --collection notes\n" +
 			"  ragproxy copy --from local --to local --to-url copies --collection notes",
 		Args: noArgs,
