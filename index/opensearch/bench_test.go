@@ -13,7 +13,6 @@ import (
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/enginetest"
 	"github.com/ragproxy/ragproxy/index/lexical"
-	"github.com/ragproxy/ragproxy/index/remote"
 	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/internal/ostest"
 )
@@ -137,7 +136,7 @@ func prepared(b *testing.B, x *Engine, docs []index.Document) (bodies [][]byte) 
 		if err != nil {
 			b.Fatal(err)
 		}
-		own, err := documentRecord(remote.Pending{Document: d, Source: "source", Cut: cut}, 1)
+		own, err := documentRecord(index.Stored{Document: d, Source: "source", Cut: cut}, 1)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/ragproxy/ragproxy/index"
-	"github.com/ragproxy/ragproxy/index/remote"
 )
 
 // Commit implements [index.Run]. All that the run wrote is made visible on every
@@ -240,7 +239,7 @@ func (r *run) carry(ctx context.Context) error {
 }
 
 // stored are published documents as they were handed in, cut.
-func (r *run) stored(ctx context.Context, ids []index.Key) (out []remote.Pending, err error) {
+func (r *run) stored(ctx context.Context, ids []index.Key) (out []index.Stored, err error) {
 	names := make([]string, len(ids))
 	for i, id := range ids {
 		names[i] = hexKey(id)

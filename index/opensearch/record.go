@@ -58,7 +58,7 @@ func parseKey(text string) (k index.Key, err error) {
 }
 
 // documentRecord is a document without its text.
-func documentRecord(p remote.Pending, born int) (record, error) {
+func documentRecord(p index.Stored, born int) (record, error) {
 	d := p.Document
 	meta, err := jsonText(d.Meta)
 	if err != nil {
@@ -181,8 +181,8 @@ func pairOf(word string) []rune {
 const firstPaired = 0x0E00 // the first of them is Thai
 
 // pending is the document of a record, without chunks.
-func (r *record) pending(hash string) (p remote.Pending, err error) {
-	p = remote.Pending{Source: r.Source, Document: index.Document{ID: r.ID, URL: r.URL, Title: r.Title}}
+func (r *record) pending(hash string) (p index.Stored, err error) {
+	p = index.Stored{Source: r.Source, Document: index.Document{ID: r.ID, URL: r.URL, Title: r.Title}}
 	if p.Document.Meta, err = remote.ReadMeta(r.Meta); err != nil {
 		return p, err
 	}

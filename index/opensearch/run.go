@@ -28,7 +28,7 @@ type run struct {
 
 	vectors  remote.Vectors
 	stage    staged
-	pending  []remote.Pending
+	pending  []index.Stored
 	ahead    int // chunks in pending
 	embedded int
 	failed   error
@@ -212,7 +212,7 @@ func (r *run) Add(ctx context.Context, source string, d index.Document) (index.C
 	if err != nil {
 		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
 	}
-	return change, r.enqueue(ctx, remote.Pending{Document: d, Source: source, Cut: cut})
+	return change, r.enqueue(ctx, index.Stored{Document: d, Source: source, Cut: cut})
 }
 
 // Take implements [index.Run].

@@ -29,7 +29,7 @@ type staged struct {
 	sum       []float64
 }
 
-func (r *run) enqueue(ctx context.Context, p remote.Pending) error {
+func (r *run) enqueue(ctx context.Context, p index.Stored) error {
 	r.pending = append(r.pending, p)
 	r.ahead += len(p.Cut.Chunks)
 	if r.ahead < remote.EmbedAhead && len(r.pending) < 8*remote.EmbedAhead {
@@ -175,7 +175,7 @@ func (r *run) makeStore(ctx context.Context) error {
 }
 
 // write adds a document with its chunks to what is sent.
-func (r *run) write(ctx context.Context, p remote.Pending, vectors [][]float32, keys []index.Key) error {
+func (r *run) write(ctx context.Context, p index.Stored, vectors [][]float32, keys []index.Key) error {
 	s := &r.stage
 	d, err := documentRecord(p, s.number)
 	if err != nil {

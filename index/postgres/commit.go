@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/remote"
 )
 
 // Commit implements [index.Run]. What is published changes in one transaction
@@ -66,9 +67,9 @@ func (r *run) commit(ctx context.Context) (index.Manifest, error) {
 
 func (r *run) idle() bool {
 	if r.prev.generation == 0 {
-		return len(r.seen) == 0
+		return r.ledger.Empty()
 	}
-	return !r.dirty
+	return !r.ledger.Dirty
 }
 
 // next is the row as it will be published.
@@ -85,8 +86,8 @@ func (r *run) next() row {
 	if s.anew {
 		n.documents, n.chunks, n.statChunks, n.statTokens, n.statLoose, n.hnsw = s.documents, s.chunks, int64(s.chunks), s.tokens, 0, false
 	} else {
-		rows, chunks := r.goneRows()
-		n.documents += s.documents - len(rows)
+		chunks := r.ledger.GoneChunks()
+		n.documents += s.documents - len(r.ledger.Gone)
 		n.chunks += s.chunks - chunks
 		n.statChunks += int64(s.chunks)
 		n.statTokens += s.tokens
@@ -97,7 +98,7 @@ func (r *run) next() row {
 	if n.space = r.space; n.chunks == 0 {
 		n.space = ""
 	}
-	n.dims = s.dims
+	n.dims = r.vectors.Dims
 	return n
 }
 
@@ -121,7 +122,7 @@ func (r *run) publish(ctx context.Context, tx pgx.Tx, next row) error {
 		return err
 	}
 	if !r.stage.anew {
-		gone, _ := r.goneRows()
+		gone := r.goneRows()
 		for _, sql := range []string{"DELETE FROM chunk_# WHERE doc = ANY($1)", "DELETE FROM document_# WHERE row = ANY($1)"} {
 			if len(gone) == 0 {
 				break
@@ -130,8 +131,8 @@ func (r *run) publish(ctx context.Context, tx pgx.Tx, next row) error {
 				return err
 			}
 		}
-		for id, source := range r.moved {
-			if _, err := tx.Exec(ctx, in(next.store, "UPDATE document_# SET source = $2 WHERE row = $1"), r.before[id].row, plain(source)); err != nil {
+		for id, source := range r.ledger.Moved {
+			if _, err := tx.Exec(ctx, in(next.store, "UPDATE document_# SET source = $2 WHERE row = $1"), r.ledger.Before[id].Row, plain(source)); err != nil {
 				return err
 			}
 		}
@@ -167,14 +168,14 @@ func (r *run) carry(ctx context.Context) error {
 	if !r.stage.anew || r.prev.store == 0 {
 		return nil
 	}
-	rows := make(map[int]index.Key, len(r.before))
-	for id, was := range r.before {
-		if !r.gone[id] {
-			rows[was.row] = id
+	rows := make(map[int]index.Key, len(r.ledger.Before))
+	for id, was := range r.ledger.Before {
+		if !r.ledger.Gone[id] {
+			rows[was.Row] = id
 		}
 	}
 	for at, to := 0, 0; at < r.prev.nextDocument; at = to {
-		to = at + embedAhead
+		to = at + remote.EmbedAhead
 		list, err := r.stored(ctx, at, to)
 		if err != nil {
 			return fmt.Errorf("read documents: %w", err)
@@ -184,10 +185,10 @@ func (r *run) carry(ctx context.Context) error {
 			if !ok {
 				continue
 			}
-			if source, moved := r.moved[id]; moved {
+			if source, moved := r.ledger.Moved[id]; moved {
 				d.Source = source
 			}
-			if err := r.enqueue(ctx, pending{d.Document, d.Source, d.Cut}); err != nil {
+			if err := r.enqueue(ctx, d.Stored); err != nil {
 				return err
 			}
 		}

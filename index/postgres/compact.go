@@ -28,8 +28,7 @@ func (r *row) wasteful() bool {
 // the chunks that are gone, and what is counted with them. The old ones are
 // deleted by publish.
 func (r *run) compact(ctx context.Context, next *row) error {
-	gone, _ := r.goneRows()
-	gone = append([]int{}, gone...) // nil would be NULL, which is not unlike anything
+	gone := append([]int{}, r.goneRows()...) // nil would be NULL, which is not unlike anything
 	there := make([]bool, next.nextChunk)
 	words := int64(0)
 	rows, err := r.conn.Query(ctx, in(next.store, "SELECT row, words FROM chunk_# WHERE NOT doc = ANY($1)"), gone)

@@ -135,7 +135,7 @@ func (e *Engine) remove(ctx context.Context, collection, where string, names []s
 		}
 	}
 	for _, d := range *deleted {
-		r.gone[index.KeyOf(d.ID)], r.dirty = true, true
+		r.ledger.Gone[index.KeyOf(d.ID)], r.ledger.Dirty = true, true
 	}
 	m, err := r.Commit(ctx)
 	if err != nil {

@@ -1,14 +1,12 @@
 package postgres
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/remote"
 )
 
 // readNearest reads the hits of the vector leg.
@@ -66,34 +64,9 @@ func scanHit(rows pgx.Rows, h *index.Hit, before ...any) error {
 	return err
 }
 
-// others are the hits that are not among the found ones, best first.
-func others(found, other []index.Hit) []index.Hit {
-	known := make(map[string]bool, len(found))
-	for _, h := range found {
-		known[h.Chunk.ID] = true
-	}
-	other = slices.DeleteFunc(other, func(h index.Hit) bool { return known[h.Chunk.ID] })
-	slices.SortStableFunc(other, func(a, b index.Hit) int {
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
-		}
-		return 0
-	})
-	return other
-}
-
 func readMeta(text *string) (map[string]any, error) {
 	if text == nil {
 		return nil, nil
 	}
-	dec := json.NewDecoder(strings.NewReader(*text))
-	dec.UseNumber() // metadata keeps its big integers
-	var m map[string]any
-	if err := dec.Decode(&m); err != nil {
-		return nil, fmt.Errorf("read metadata: %w", err)
-	}
-	return m, nil
+	return remote.ReadMeta(*text)
 }

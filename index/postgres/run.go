@@ -15,6 +15,7 @@ import (
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/remote"
 )
 
 // run is what writes a collection. All that it does goes over one connection,
@@ -29,32 +30,14 @@ type run struct {
 	prev   row // as published; generation 0 if nothing is
 	stage  staged
 
-	before map[index.Key]old // by id
-	seen   map[index.Key]string
-	gone   map[index.Key]bool // deleted, or replaced
-	kept   map[index.Key]bool
-	moved  map[index.Key]string
-
+	ledger   *remote.Ledger
+	vectors  remote.Vectors
 	copying  copying
 	recall   bool // there are vectors of texts that may come again
-	pending  []pending
+	pending  []index.Stored
 	ahead    int
 	embedded int
-	dirty    bool
 	failed   error
-}
-
-// old is a document as it was published.
-type old struct {
-	row       int
-	hash, src index.Key
-	chunks    int
-}
-
-type pending struct {
-	document index.Document
-	source   string
-	cut      index.Cut
 }
 
 // Begin implements [index.Engine].
@@ -71,15 +54,17 @@ func (e *Engine) begin(ctx context.Context, opts index.BuildOptions, embedder in
 	if err := index.CheckName(opts.Collection); err != nil {
 		return nil, err
 	}
-	r := &run{
-		engine: e, opts: opts, before: map[index.Key]old{}, seen: map[index.Key]string{},
-		gone: map[index.Key]bool{}, kept: map[index.Key]bool{}, moved: map[index.Key]string{},
+	r := &run{engine: e, opts: opts, ledger: remote.NewLedger()}
+	if opts.Like == nil {
+		r.vectors.Embedder = embedder
 	}
+	r.vectors.Known = r.known
+	r.vectors.Told = func(left int) { r.tell(r.embedded + r.ahead - left) }
 	var err error
 	if opts.Like != nil {
 		r.space = opts.Like.Space
 	} else if embedder != nil {
-		if r.space, err = spaceOf(ctx, embedder, opts.DryRun); err != nil {
+		if r.space, err = remote.SpaceOf(ctx, embedder, opts.DryRun); err != nil {
 			return nil, fmt.Errorf("ask embedder: %w", &index.EmbedderError{Err: err})
 		}
 	}
@@ -90,13 +75,6 @@ func (e *Engine) begin(ctx context.Context, opts index.BuildOptions, embedder in
 		return nil, errors.Join(err, r.Abort())
 	}
 	return r, nil
-}
-
-func spaceOf(ctx context.Context, e index.Embedder, offline bool) (string, error) {
-	if known, ok := e.(index.SpaceKnower); ok && offline {
-		return known.KnownSpace(), nil
-	}
-	return e.Space(ctx)
 }
 
 // writer connects to the primary. A holder of a lease whose machine is gone
@@ -138,8 +116,10 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	if keepSpace {
 		r.space = r.prev.space
 	}
-	if err := r.checkSpace(); err != nil {
-		return err
+	if r.prev.chunks > 0 && !r.opts.Reembed {
+		if err := remote.CheckSpace(r.opts.Collection, r.prev.space, r.space, r.opts.Like != nil); err != nil {
+			return err
+		}
 	}
 	keyword := e.opts.Keyword
 	switch {
@@ -155,13 +135,13 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	}
 	r.stage = newStaged(r)
 	otherWords := r.prev.generation > 0 && keyword != r.prev.keyword
-	r.dirty = otherWords || r.opts.Reembed && r.prev.chunks > 0
+	r.ledger.Dirty = otherWords || r.opts.Reembed && r.prev.chunks > 0
 	// Tables that hold no chunk any more may be of another space.
-	if r.stage.anew = r.dirty || r.prev.chunks == 0 && r.prev.dims != 0; r.stage.anew {
-		r.stage.dims = 0
+	if r.stage.anew = r.ledger.Dirty || r.prev.chunks == 0 && r.prev.dims != 0; !r.stage.anew {
+		r.vectors.Dims = r.prev.dims
 	}
 	if r.opts.Like != nil {
-		r.stage.dims = r.opts.Like.Dims
+		r.vectors.Dims = r.opts.Like.Dims
 	}
 	return r.remember(ctx)
 }
@@ -226,17 +206,6 @@ func sweep(ctx context.Context, tx pgx.Tx, c row) error {
 	return err
 }
 
-func (r *run) checkSpace() error {
-	if r.prev.chunks == 0 || r.opts.Reembed || index.SameSpace(r.prev.space, r.space) {
-		return nil
-	}
-	if r.opts.Like != nil {
-		return fmt.Errorf("collection %q: %w: it holds %s, what is copied is of %s: copy into another --as", r.opts.Collection, index.ErrSpace, r.prev.space, r.space)
-	}
-	return fmt.Errorf("collection %q: %w: it holds %s, embedding.* now gives %s: set embedding.* back, index --reembed, or index into another --collection",
-		r.opts.Collection, index.ErrSpace, r.prev.space, r.space)
-}
-
 // remember reads what is needed of each document to see that it did not change.
 func (r *run) remember(ctx context.Context) error {
 	r.recall = r.prev.chunks > 0 && r.prev.space == r.space
@@ -255,111 +224,65 @@ func (r *run) remember(ctx context.Context) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var o old
+		var was remote.Published
 		var id, source string
 		var hash []byte
-		if err := rows.Scan(&o.row, &id, &hash, &source, &o.chunks); err != nil {
+		if err := rows.Scan(&was.Row, &id, &hash, &source, &was.Chunks); err != nil {
 			return fmt.Errorf("read documents: %w", err)
 		}
-		copy(o.hash[:], hash)
-		o.src = index.KeyOf(source)
-		r.before[index.KeyOf(id)] = o
+		copy(was.Hash[:], hash)
+		was.Source = index.KeyOf(source)
+		r.ledger.Before[index.KeyOf(id)] = was
 	}
 	return rows.Err()
 }
 
 // Add implements [index.Run].
 func (r *run) Add(ctx context.Context, source string, d index.Document) (index.Change, error) {
-	hash, err := index.HashDocument(r.engine.opts.Splitter.Name(), d)
-	if err != nil {
-		r.Keep(d.ID)
-		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
+	if err := checkCharacters(d.ID); err != nil {
+		return 0, err
 	}
-	change, known, err := r.change(source, d.ID, hash)
-	if known || err != nil {
+	change, err := r.ledger.Note(r.engine.opts.Splitter.Name(), source, d)
+	if err != nil || change == index.Unchanged || r.opts.DryRun {
 		return change, err
 	}
 	cut, err := index.CutDocument(r.engine.opts.Splitter, d)
 	if err != nil {
 		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
 	}
-	return change, r.enqueue(ctx, pending{d, source, cut})
+	return change, r.enqueue(ctx, index.Stored{Document: d, Source: source, Cut: cut})
 }
 
 // Take implements [index.Run].
 func (r *run) Take(ctx context.Context, s index.Stored) (index.Change, error) {
-	if err := s.Check(r.stage.dims); err != nil {
+	if err := errors.Join(s.Check(r.vectors.Dims), checkCharacters(s.Document.ID)); err != nil {
 		return 0, err
 	}
-	change, known, err := r.change(s.Source, s.Document.ID, s.Cut.Hash)
-	if known || err != nil {
+	change, err := r.ledger.NoteHash(s.Source, s.Document.ID, s.Cut.Hash)
+	if err != nil || change == index.Unchanged || r.opts.DryRun {
 		return change, err
 	}
 	for _, c := range s.Cut.Chunks {
 		s.Cut.Texts = append(s.Cut.Texts, index.EmbeddedText(c))
 	}
-	return change, r.enqueue(ctx, pending{s.Document, s.Source, s.Cut})
+	return change, r.enqueue(ctx, s)
 }
 
-// change notes that a document came, and says what it is to the collection;
-// known says that nothing is to be written of it.
-func (r *run) change(source, name string, hash index.Key) (change index.Change, known bool, err error) {
-	id := index.KeyOf(name)
-	if first, ok := r.seen[id]; ok {
-		return 0, false, &index.DocumentError{Err: fmt.Errorf("document id %q came twice in this run, first from %s: rename one", name, first)}
+func checkCharacters(id string) error {
+	if strings.Contains(id, "\x00") {
+		return &index.DocumentError{Err: fmt.Errorf("document %q: PostgreSQL takes no character 0 in an id", id)}
 	}
-	if err := index.CheckID(name); err != nil {
-		return 0, false, &index.DocumentError{Err: err}
-	}
-	if strings.Contains(name, "\x00") {
-		return 0, false, &index.DocumentError{Err: fmt.Errorf("document %q: PostgreSQL takes no character 0 in an id", name)}
-	}
-	r.seen[id] = source
-	if was, ok := r.before[id]; ok {
-		if was.hash == hash {
-			if was.src != index.KeyOf(source) {
-				r.moved[id], r.dirty = source, true
-			}
-			delete(r.gone, id) // pruned under its old source before it came under this one
-			return index.Unchanged, true, nil
-		}
-		change = index.Updated
-	}
-	r.dirty = true
-	if r.opts.DryRun {
-		return change, true, nil
-	}
-	if change == index.Updated {
-		r.gone[id] = true
-	}
-	return change, false, nil
+	return nil
 }
 
 // Keep implements [index.Run].
-func (r *run) Keep(id string) {
-	if k := index.KeyOf(id); r.seen[k] == "" {
-		r.kept[k] = true
-	}
-}
+func (r *run) Keep(id string) { r.ledger.Keep(id) }
 
 // Prune implements [index.Run].
-func (r *run) Prune(source string) int {
-	n, src := 0, index.KeyOf(source)
-	for id, was := range r.before {
-		if _, ok := r.seen[id]; ok || r.gone[id] || r.kept[id] || was.src != src {
-			continue
-		}
-		r.gone[id], r.dirty = true, true
-		n++
-	}
-	return n
-}
+func (r *run) Prune(source string) int { return r.ledger.Prune(source) }
 
 // Has implements [index.Run].
-func (r *run) Has(id string) bool {
-	_, ok := r.before[index.KeyOf(id)]
-	return ok
-}
+func (r *run) Has(id string) bool { return r.ledger.Has(id) }
 
 // Chunks implements [index.Run].
 func (r *run) Chunks() int { return r.embedded + r.ahead }
@@ -385,11 +308,10 @@ func (r *run) Abort() error {
 }
 
 // goneRows are the rows of the documents that go, in order.
-func (r *run) goneRows() (rows []int, chunks int) {
-	for id := range r.gone {
-		was := r.before[id]
-		rows, chunks = append(rows, was.row), chunks+was.chunks
+func (r *run) goneRows() (rows []int) {
+	for id := range r.ledger.Gone {
+		rows = append(rows, r.ledger.Before[id].Row)
 	}
 	slices.Sort(rows)
-	return rows, chunks
+	return rows
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/remote"
 )
 
 // Exists implements [index.Engine].
@@ -27,22 +27,23 @@ func (e *Engine) Search(ctx context.Context, q index.Query) (index.Legs, error) 
 	if err != nil {
 		return index.Legs{}, err
 	}
-	begin := time.Now()
-	s := &search{engine: e, question: question{Query: q, filter: filter}, begin: begin}
+	s := &search{engine: e, question: question{
+		Search: remote.Search{Query: q, Embedder: e.opts.Embedder, Patience: e.opts.Patience, Begin: time.Now()}, filter: filter,
+	}}
 	if s.row, err = e.lookUp(ctx, q.Collection); errors.Is(err, index.ErrNotFound) {
 		return index.Legs{}, err
 	}
 	if err != nil {
-		s.fail(failed(ctx, err))
-		return s.legs, nil
+		s.Fail(failed(ctx, err), !q.SkipVector, !q.SkipKeyword)
+		return s.Legs, nil
 	}
 	if q.Depth < 1 {
-		return s.legs, nil
+		return s.Legs, nil
 	}
-	if err := s.run(ctx); err != nil {
+	if err := s.Run(ctx, s, s.row.chunks > 0); err != nil {
 		return index.Legs{}, err
 	}
-	return s.legs, nil
+	return s.Legs, nil
 }
 
 // failed is why a server has not answered: the context's own error where that
@@ -87,148 +88,48 @@ func (e *Engine) forget(collection string) {
 	delete(e.known, collection)
 }
 
-// search is one query under way.
+// search is one query under way. It implements [remote.Asker].
 type search struct {
 	question
 	engine *Engine
-	begin  time.Time
-	space  string        // of the vector
 	best   []index.Match // rows of the keyword leg
-	legs   index.Legs
 }
 
-// fail gives an error to each leg that is asked and has not answered.
-func (s *search) fail(err error) {
-	for _, leg := range []struct {
-		skip bool
-		leg  *index.Leg
-	}{{s.SkipVector, &s.legs.Vector}, {s.SkipKeyword, &s.legs.Keyword}} {
-		if !leg.skip && leg.leg.Err == nil {
-			*leg.leg = index.Leg{Err: err, Took: time.Since(s.begin)}
-		}
-	}
-}
-
-func (s *search) run(ctx context.Context) error {
-	vectors := !s.SkipVector && s.row.chunks > 0
-	var embedded <-chan embedding
-	if vectors {
-		embedded = s.embed(ctx)
-		patience := time.NewTimer(s.engine.opts.Patience)
-		defer patience.Stop()
-		select {
-		case got := <-embedded:
-			return s.ask(ctx, s.take(got), !s.SkipKeyword)
-		case <-patience.C:
-		}
-	}
-	if !s.SkipKeyword || !vectors {
-		if err := s.ask(ctx, false, !s.SkipKeyword); err != nil {
-			return err
-		}
-	}
-	if !vectors {
-		return nil
-	}
-	select {
-	case got := <-embedded:
-		if !s.take(got) {
-			return nil
-		}
-	case <-ctx.Done():
-		s.legs.Vector = index.Leg{Err: fmt.Errorf("%w: %w", index.ErrEmbed, context.Cause(ctx)), Took: time.Since(s.begin)}
-		return nil
-	}
-	generation := s.legs.Generation
-	if err := s.ask(ctx, true, false); err != nil {
-		return err
-	}
-	if generation != s.legs.Generation && s.legs.Vector.Err == nil && !s.SkipKeyword {
-		return s.ask(ctx, true, true)
-	}
-	return nil
-}
-
-type embedding struct {
-	vector []float32
-	took   time.Duration
-	err    error // of the embedder
-	space  string
-}
-
-// embed asks the embedder beside the search. It may go on after it.
-func (s *search) embed(ctx context.Context) <-chan embedding {
-	out := make(chan embedding, 1)
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				out <- embedding{err: fmt.Errorf("the embedder panicked: %v", v)}
-			}
-		}()
-		begin := time.Now()
-		v, err := s.engine.opts.Embedder.EmbedQuery(ctx, s.Text)
-		got := embedding{vector: v, took: time.Since(begin), err: err}
-		if err == nil {
-			got.space, got.err = s.engine.opts.Embedder.Space(ctx)
-		}
-		out <- got
-	}()
-	return out
-}
-
-// take says whether the vector can be searched with.
-func (s *search) take(got embedding) bool {
-	s.legs.Embed = index.Embed{Took: got.took, Err: got.err}
-	err := got.err
-	if err == nil && got.space != s.row.space {
-		// What is known may be old: a run may have embedded everything again.
+// Space implements [remote.Asker].
+func (s *search) Space(ctx context.Context, now bool) (string, int) {
+	if now {
 		s.engine.forget(s.Collection)
-		if r, again := s.engine.lookUp(context.Background(), s.Collection); again == nil {
+		if r, err := s.engine.lookUp(ctx, s.Collection); err == nil {
 			s.row = r
 		}
-		if got.space != s.row.space {
-			err = s.otherSpace(got.space)
-		}
 	}
-	if err == nil {
-		v := slices.Clone(got.vector)
-		if err = index.UnitQuery(v, s.row.dims, s.Text); err == nil && !index.IsZero(v) {
-			s.vector, s.space = v, got.space
-			return true
-		}
-	}
-	if err != nil {
-		s.legs.Vector = index.Leg{Err: fmt.Errorf("%w: %w", index.ErrEmbed, err), Took: time.Since(s.begin)}
-	}
-	return false
-}
-
-func (s *search) otherSpace(given string) error {
-	return fmt.Errorf("%w: it holds %s, the embedder gives %s", index.ErrSpace, s.row.space, given)
+	return s.row.space, s.row.dims
 }
 
 // tries is how often a search begins anew: where the collection has other
 // tables than it had, or a connection has gone meanwhile.
 const tries = 3
 
-// ask asks the legs. A statement that the server refuses is its own leg's
+// Ask implements [remote.Asker]. A statement that the server refuses is its own leg's
 // error: the other one is asked again by itself. The error is ErrNotFound.
-func (s *search) ask(ctx context.Context, vector, keyword bool) error {
+func (s *search) Ask(ctx context.Context, vector, keyword bool) error {
 	var err error
 	for range tries {
 		if keyword && s.terms == nil {
 			terms, err := s.engine.termsOf(s.row.keyword)
 			if err != nil {
-				s.legs.Keyword, keyword = index.Leg{Err: err, Took: time.Since(s.begin)}, false
+				s.Fail(err, false, true)
+				keyword = false
 			} else {
 				s.terms = terms.Query(s.Text)
 			}
 		}
 		if s.row.chunks == 0 { // since this search began
-			vector, s.legs.Vector = false, index.Leg{}
+			vector, s.Legs.Vector = false, index.Leg{}
 		}
-		if vector && s.row.space != s.space {
-			s.legs.Vector, vector = index.Leg{Err: fmt.Errorf("%w: %w", index.ErrEmbed, s.otherSpace(s.space)), Took: time.Since(s.begin)}, false
+		if vector && s.row.space != s.Given {
+			s.Fail(fmt.Errorf("%w: %w", index.ErrEmbed, remote.OtherSpace(s.row.space, s.Given)), true, false)
+			vector = false
 		}
 		var at string
 		at, err = s.batch(ctx, vector, keyword)
@@ -239,10 +140,10 @@ func (s *search) ask(ctx context.Context, vector, keyword bool) error {
 			s.engine.forget(s.Collection)
 			return err
 		case ctx.Err() != nil && at != "": // it has answered, and was too slow
-			s.failAsked(context.Cause(ctx), vector, keyword)
+			s.Fail(context.Cause(ctx), vector, keyword)
 			return nil
 		case ctx.Err() != nil:
-			s.failAsked(failed(ctx, err), vector, keyword)
+			s.Fail(failed(ctx, err), vector, keyword)
 			return nil
 		case errors.Is(err, errMoved), hasCode(err, conflictWithRecovery):
 			continue
@@ -252,9 +153,11 @@ func (s *search) ask(ctx context.Context, vector, keyword bool) error {
 				return err
 			}
 		case refused(err) && at == "vector":
-			s.legs.Vector, vector = index.Leg{Err: fmt.Errorf("search vectors: %w", err), Took: time.Since(s.begin)}, false
+			s.Fail(fmt.Errorf("search vectors: %w", err), true, false)
+			vector = false
 		case refused(err) && at == "keyword":
-			s.legs.Keyword, keyword = index.Leg{Err: fmt.Errorf("search keywords: %w", err), Took: time.Since(s.begin)}, false
+			s.Fail(fmt.Errorf("search keywords: %w", err), false, true)
+			keyword = false
 		default: // the connection was cut: those that lie idle may be, too
 			s.engine.pool.Reset()
 		}
@@ -263,18 +166,9 @@ func (s *search) ask(ctx context.Context, vector, keyword bool) error {
 		}
 	}
 	if err != nil {
-		s.failAsked(failed(ctx, err), vector, keyword)
+		s.Fail(failed(ctx, err), vector, keyword)
 	}
 	return nil
-}
-
-func (s *search) failAsked(err error, vector, keyword bool) {
-	if vector {
-		s.legs.Vector = index.Leg{Err: err, Took: time.Since(s.begin)}
-	}
-	if keyword {
-		s.legs.Keyword = index.Leg{Err: err, Took: time.Since(s.begin)}
-	}
 }
 
 // errMoved says that the tables that were asked are not the collection's own
@@ -336,17 +230,17 @@ func (s *search) batch(ctx context.Context, vector, keyword bool) (at string, er
 		if k.Hits, other, err = readPicked(x, s.best); err != nil {
 			return "keyword", err
 		}
-		v.Hits = append(v.Hits, others(v.Hits, other)...)
+		v.Hits = append(v.Hits, remote.Others(v.Hits, other)...)
 	}
 	if vector {
-		v.Took = time.Since(s.begin)
-		s.legs.Vector = v
+		v.Took = time.Since(s.Begin)
+		s.Legs.Vector = v
 	}
 	if keyword {
-		k.Took = time.Since(s.begin)
-		s.legs.Keyword = k
+		k.Took = time.Since(s.Begin)
+		s.Legs.Keyword = k
 	}
-	s.legs.Generation = s.row.generation
+	s.Legs.Generation = s.row.generation
 	return "", nil
 }
 

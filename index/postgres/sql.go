@@ -5,14 +5,14 @@ import (
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/remote"
 )
 
 // question is a query with all that its SQL needs.
 type question struct {
-	index.Query
+	remote.Search
 	filter *index.Filter
-	row    row       // of the collection, as last known
-	vector []float32 // nil if there is none yet
+	row    row // of the collection, as last known
 	terms  []lexical.QueryTerm
 }
 
@@ -21,8 +21,8 @@ type question struct {
 // cosine of the vector.
 func (q *question) head() *statementText {
 	var vector any // an untyped nil is NULL
-	if q.vector != nil {
-		vector = q.vector
+	if q.Vector != nil {
+		vector = q.Vector
 	}
 	return &statementText{sql: "SELECT " + rowColumns + `,
 		(SELECT sum(a::float8 * b) FROM unnest(mean, $2::real[]) AS both_(a, b))
@@ -43,7 +43,7 @@ const filterMost = 200_000
 // it finds is scored by the whole vectors.
 func (q *question) nearest() *statementText {
 	var s statement
-	vector, name := s.arg(q.vector), s.arg(q.Collection)
+	vector, name := s.arg(q.Vector), s.arg(q.Collection)
 	by := fmt.Sprintf("c.embedding <#> %s::real[]::vector", vector)
 	order := by + ", c.row"
 	if q.row.hnsw && (q.filter == nil || q.row.chunks > filterMost) {
@@ -92,8 +92,8 @@ func (q *question) picked(rows []int32) *statementText {
 	var s statement
 	list, generation := s.arg(rows), s.arg(q.row.generation)
 	cosine := "NULL::float8"
-	if q.vector != nil {
-		cosine = fmt.Sprintf("-(c.embedding <#> %s::real[]::vector)::float8", s.arg(q.vector))
+	if q.Vector != nil {
+		cosine = fmt.Sprintf("-(c.embedding <#> %s::real[]::vector)::float8", s.arg(q.Vector))
 	}
 	fmt.Fprintf(&s, `
 		SELECT best.n::int, hit.*

@@ -14,17 +14,15 @@ import (
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/lexical"
+	"github.com/ragproxy/ragproxy/index/remote"
 )
 
-const (
-	embedAhead = 128  // chunks that are embedded together
-	listAhead  = 4096 // chunks whose postings are written together
-)
+// listAhead is how many chunks' postings are written together.
+const listAhead = 4096
 
 // staged is what a run has written and not published.
 type staged struct {
 	store     int // 0 until something is written
-	dims      int
 	born      int
 	anew      bool // a store of its own, for all documents
 	compacted bool // all lists of postings are written anew
@@ -39,15 +37,15 @@ type staged struct {
 
 func newStaged(r *run) staged {
 	return staged{
-		born: r.prev.generation + 1, dims: r.prev.dims, document: max(r.prev.nextDocument, 1), chunk: max(r.prev.nextChunk, 1),
+		born: r.prev.generation + 1, document: max(r.prev.nextDocument, 1), chunk: max(r.prev.nextChunk, 1),
 		lists: map[string][]lexical.Occurrence{},
 	}
 }
 
-func (r *run) enqueue(ctx context.Context, p pending) error {
+func (r *run) enqueue(ctx context.Context, p index.Stored) error {
 	r.pending = append(r.pending, p)
-	r.ahead += len(p.cut.Chunks)
-	if r.ahead < embedAhead && len(r.pending) < 8*embedAhead {
+	r.ahead += len(p.Cut.Chunks)
+	if r.ahead < remote.EmbedAhead && len(r.pending) < 8*remote.EmbedAhead {
 		return nil
 	}
 	return r.flush(ctx)
@@ -76,7 +74,7 @@ func (r *run) flushPending(ctx context.Context) error {
 	if len(r.pending) == 0 {
 		return nil
 	}
-	vectors, keys, err := r.embed(ctx)
+	vectors, keys, err := r.vectors.Of(ctx, r.pending)
 	if err != nil {
 		return err
 	}
@@ -94,77 +92,10 @@ func (r *run) flushPending(ctx context.Context) error {
 	return nil
 }
 
-// embed gives a unit vector and its text's key for each pending chunk. A text
-// whose vector is at hand is not embedded again.
-func (r *run) embed(ctx context.Context) ([]pgvector.Vector, []index.Key, error) {
-	var keys []index.Key
-	texts := map[index.Key]string{}
-	for _, p := range r.pending {
-		for _, text := range p.cut.Texts {
-			k := index.KeyOf(text)
-			if keys = append(keys, k); p.cut.Vectors == nil {
-				texts[k] = text
-			}
-		}
-	}
-	known, err := r.known(ctx, slices.Collect(maps.Keys(texts)))
-	if err != nil {
-		return nil, nil, err
-	}
-	var ask []index.Key
-	for _, k := range keys { // in their order, so that runs are alike
-		_, wanted := texts[k]
-		if _, ok := known[k]; wanted && !ok {
-			known[k], ask = nil, append(ask, k)
-		}
-	}
-	for len(ask) > 0 {
-		part := ask[:min(embedAhead, len(ask))]
-		ask = ask[len(part):]
-		if err := r.ask(ctx, part, texts, known); err != nil {
-			return nil, nil, err
-		}
-		r.tell(r.embedded + r.ahead - len(ask))
-	}
-	vectors := make([]pgvector.Vector, 0, len(keys))
-	for _, p := range r.pending {
-		for i := range p.cut.Texts {
-			v := known[keys[len(vectors)]]
-			if p.cut.Vectors != nil {
-				v = p.cut.Vectors[i]
-			}
-			vectors = append(vectors, pgvector.NewVector(v))
-		}
-	}
-	return vectors, keys, nil
-}
-
 func (r *run) tell(embedded int) {
 	if r.opts.Embedded != nil {
 		r.opts.Embedded(embedded)
 	}
-}
-
-func (r *run) ask(ctx context.Context, keys []index.Key, texts map[index.Key]string, into map[index.Key][]float32) error {
-	if r.opts.Like != nil {
-		return errors.New("embed chunks: this run embeds nothing")
-	}
-	list := make([]string, len(keys))
-	for i, k := range keys {
-		list[i] = texts[k]
-	}
-	got, err := r.engine.opts.Embedder.EmbedDocuments(ctx, list)
-	if err != nil {
-		return fmt.Errorf("embed chunks: %w", &index.EmbedderError{Err: err})
-	}
-	if err := index.UnitVectors(got, len(keys), r.stage.dims); err != nil {
-		return fmt.Errorf("embed chunks: %w", err)
-	}
-	r.stage.dims = len(got[0])
-	for i, k := range keys {
-		into[k] = got[i]
-	}
-	return nil
 }
 
 // known gives the vectors of texts that were embedded before in this space.
@@ -182,14 +113,14 @@ func (r *run) known(ctx context.Context, keys []index.Key) (map[index.Key][]floa
 	read := func(sql string, args ...any) error {
 		rows, err := r.conn.Query(ctx, sql, args...)
 		if err != nil {
-			return fmt.Errorf("look for known vectors: %w", err)
+			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var k []byte
 			var v []float32
 			if err := rows.Scan(&k, &v); err != nil {
-				return fmt.Errorf("look for known vectors: %w", err)
+				return err
 			}
 			known[index.Key(k)] = v
 		}
@@ -202,10 +133,6 @@ func (r *run) known(ctx context.Context, keys []index.Key) (map[index.Key][]floa
 		if err := read(in(r.prev.store, "SELECT key, embedding::real[] FROM chunk_# WHERE key = ANY($1)"), list); err != nil {
 			return nil, err
 		}
-	}
-	for _, v := range known {
-		r.stage.dims = len(v)
-		break
 	}
 	return known, nil
 }
@@ -225,7 +152,7 @@ func (r *run) openStore(ctx context.Context) error {
 	}
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		if made {
-			if _, err := tx.Exec(ctx, in(store, storeTables(r.stage.dims))); err != nil {
+			if _, err := tx.Exec(ctx, in(store, storeTables(r.vectors.Dims))); err != nil {
 				return err
 			}
 		}
@@ -237,7 +164,7 @@ func (r *run) openStore(ctx context.Context) error {
 	}
 	r.stage.store = store
 	if made {
-		r.prev.dims = r.stage.dims // of the tables
+		r.prev.dims = r.vectors.Dims // of the tables
 	}
 	return r.setDims(ctx)
 }
@@ -245,38 +172,38 @@ func (r *run) openStore(ctx context.Context) error {
 // setDims tells tables that were made for documents without a text how many
 // dimensions there are.
 func (r *run) setDims(ctx context.Context) error {
-	if r.prev.dims != 0 || r.stage.dims == 0 {
+	if r.prev.dims != 0 || r.vectors.Dims == 0 {
 		return nil
 	}
 	if err := r.settle(); err != nil {
 		return err
 	}
-	_, err := r.conn.Exec(ctx, in(r.stage.store, fmt.Sprintf("ALTER TABLE chunk_# ALTER COLUMN embedding TYPE vector(%d)", r.stage.dims)))
-	r.prev.dims = r.stage.dims
+	_, err := r.conn.Exec(ctx, in(r.stage.store, fmt.Sprintf("ALTER TABLE chunk_# ALTER COLUMN embedding TYPE vector(%d)", r.vectors.Dims)))
+	r.prev.dims = r.vectors.Dims
 	return err
 }
 
-func (r *run) write(ctx context.Context, vectors []pgvector.Vector, keys []index.Key) error {
+func (r *run) write(ctx context.Context, vectors [][]float32, keys []index.Key) error {
 	var documents, chunks [][]any
 	s, at := &r.stage, 0
 	for _, p := range r.pending {
-		d := p.document
+		d := p.Document
 		meta, err := toJSON(d.Meta)
 		marks, errMarks := toJSON(d.Marks)
 		if err = errors.Join(err, errMarks); err != nil {
 			return err
 		}
 		documents = append(documents, []any{
-			s.document, d.ID, plain(d.URL), plain(d.Title), meta, marks, plain(p.source), p.cut.Hash[:], len(p.cut.Chunks), s.born,
+			s.document, d.ID, plain(d.URL), plain(d.Title), meta, marks, plain(p.Source), p.Cut.Hash[:], len(p.Cut.Chunks), s.born,
 		})
-		for _, c := range p.cut.Chunks {
+		for _, c := range p.Cut.Chunks {
 			var own any
 			if len(d.Marks) > 0 {
 				if own, err = toJSON(c.Meta); err != nil {
 					return err
 				}
 			}
-			chunks = append(chunks, []any{s.chunk, s.document, c.Ordinal, c.Start, c.End, keys[at][:], own, plain(c.Text), s.list(r, c), s.born, vectors[at]})
+			chunks = append(chunks, []any{s.chunk, s.document, c.Ordinal, c.Start, c.End, keys[at][:], own, plain(c.Text), s.list(r, c), s.born, pgvector.NewVector(vectors[at])})
 			s.chunk++
 			at++
 		}

@@ -11,6 +11,7 @@ import (
 type Published struct {
 	Hash, Source index.Key
 	Chunks       int
+	Row          int // where the engine has it, if it goes by that
 }
 
 // Ledger is what a run knows of its documents and of those that were published

@@ -12,9 +12,6 @@ import (
 // EmbedAhead is how many chunks are embedded together.
 const EmbedAhead = 128
 
-// Pending is a document that is cut and not yet written.
-type Pending = index.Stored
-
 // Vectors gives the chunks of a run their vectors. Not safe for concurrent use.
 type Vectors struct {
 	Embedder index.Embedder
@@ -36,7 +33,7 @@ const mostLatest = 8192
 // Of gives a unit vector, and its text's key, for each chunk of the documents in
 // their order. A text whose vector is at hand is not embedded again, and a
 // document that came with vectors keeps those.
-func (v *Vectors) Of(ctx context.Context, list []Pending) ([][]float32, []index.Key, error) {
+func (v *Vectors) Of(ctx context.Context, list []index.Stored) ([][]float32, []index.Key, error) {
 	var keys, all []index.Key
 	texts := map[index.Key]string{}
 	for _, p := range list {
