@@ -46,13 +46,12 @@ func Run(t *testing.T, b Backend) {
 
 const dims = 32
 
-// Embedder counts the words of a text by their hash. The funcs replace what it
-// does by itself.
+// Embedder counts the words of a text by their hash.
 type Embedder struct {
-	Name  string // of the space
-	Query func(ctx context.Context, text string) ([]float32, error)
+	Name string // of the space
 
 	mu    sync.Mutex
+	query func(ctx context.Context, text string) ([]float32, error) // instead; nil for none
 	asked []string
 	fail  int // after so many texts; 0 never
 }
@@ -79,10 +78,21 @@ func (e *Embedder) EmbedDocuments(_ context.Context, texts []string) ([][]float3
 
 // EmbedQuery implements [index.Embedder].
 func (e *Embedder) EmbedQuery(ctx context.Context, text string) ([]float32, error) {
-	if e.Query != nil {
-		return e.Query(ctx, text)
+	e.mu.Lock()
+	query := e.query
+	e.mu.Unlock()
+	if query != nil {
+		return query(ctx, text)
 	}
 	return embed(text), nil
+}
+
+// setQuery replaces what it does with a query; nil ends that. Searches that were
+// given up may still be at it.
+func (e *Embedder) setQuery(f func(ctx context.Context, text string) ([]float32, error)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.query = f
 }
 
 func (e *Embedder) takeAsked() []string {

@@ -221,14 +221,14 @@ func deadline(t *testing.T, b Backend) {
 	// An embedder that hangs costs the vector leg only.
 	free := make(chan struct{})
 	defer close(free)
-	e.Query = func(context.Context, string) ([]float32, error) { <-free; return nil, errors.New("freed") }
+	e.setQuery(func(context.Context, string) ([]float32, error) { <-free; return nil, errors.New("freed") })
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	legs, err := x.Search(ctx, index.Query{Text: "fox", Collection: "c", Depth: 10})
 	if err != nil || !errors.Is(legs.Vector.Err, context.DeadlineExceeded) || len(legs.Keyword.Hits) != 3 {
 		t.Errorf("got %v, the legs %v and %v, want keywords and the vectors' deadline", err, legs.Vector, legs.Keyword)
 	}
-	e.Query = nil
+	e.setQuery(nil)
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	legs, err = x.Search(ctx, index.Query{Text: "fox", Collection: "c", Depth: 10})
@@ -252,7 +252,7 @@ func embedderFails(t *testing.T, b Backend) {
 			return v, nil
 		},
 	} {
-		e.Query = query
+		e.setQuery(query)
 		legs := ask(t, x, index.Query{Text: "fox"})
 		if !errors.Is(legs.Vector.Err, index.ErrEmbed) || len(legs.Keyword.Hits) != 3 || legs.Keyword.Err != nil {
 			t.Errorf("%s: got %v and %v, want ErrEmbed and keywords", name, legs.Vector, legs.Keyword)
