@@ -67,7 +67,7 @@ func TestOpenSearch(t *testing.T) {
 		test func(t *testing.T, cluster *ostest.Cluster)
 	}{
 		{"BackPressure", backPressure}, {"ReadOnly", readOnly}, {"Foreign", foreign}, {"StoreGone", storeGone}, {"Template", template},
-		{"Fenced", fenced}, {"Purge", purge}, {"Dropped", dropped}, {"Shards", shards},
+		{"Fenced", fenced}, {"Purge", purge}, {"Dropped", dropped}, {"Shards", shards}, {"Patience", patience},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, cluster) })
 	}
@@ -409,6 +409,40 @@ func shards(t *testing.T, cluster *ostest.Cluster) {
 			t.Errorf("%q: got the ceilings %g and %g", text, a.Keyword.Ceiling, b.Keyword.Ceiling)
 		}
 	}
+}
+
+// patience: a search whose vector is late knows as much of each chunk as one
+// whose vector is there at once.
+func patience(t *testing.T, cluster *ostest.Cluster) {
+	e := &enginetest.Bag{}
+	x := engine(t, cluster, Options{Embedder: e})
+	late := engine(t, cluster, Options{Embedder: slow{e}, Prefix: x.opts.Prefix, Patience: time.Nanosecond})
+	docs, asked := enginetest.Sample(100, 5)
+	publish(t, x, docs...)
+	for _, text := range asked {
+		q := index.Query{Text: text, Collection: "c", Depth: 20}
+		a, errA := x.Search(t.Context(), q)
+		b, errB := late.Search(t.Context(), q)
+		if err := errors.Join(errA, errB); err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Vector.Hits) <= 20 {
+			t.Fatalf("got %d hits of the vector leg, want those of the other one, too", len(a.Vector.Hits))
+		}
+		for _, legs := range []*index.Legs{&a, &b} {
+			legs.Vector.Took, legs.Keyword.Took, legs.Embed.Took = 0, 0, 0
+		}
+		if fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) {
+			t.Errorf("%q: got %+v where the vector was late, want %+v", text, b, a)
+		}
+	}
+}
+
+type slow struct{ index.Embedder }
+
+func (s slow) EmbedQuery(ctx context.Context, text string) ([]float32, error) {
+	time.Sleep(20 * time.Millisecond)
+	return s.Embedder.EmbedQuery(ctx, text)
 }
 
 // Nothing is dialled, and nobody waits, where a context is over.

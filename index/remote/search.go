@@ -12,7 +12,8 @@ import (
 
 // Search is one query under way. Where its vector is there within the patience
 // both legs are asked at once; where the embedder is slower the keyword leg
-// goes ahead, and if a run was published between the two, both are asked again.
+// goes ahead, for the case that it never answers. Once it has, both are asked:
+// only so are they of one generation, and each knows what the other has found.
 type Search struct {
 	index.Query
 	Embedder index.Embedder
@@ -65,12 +66,12 @@ func (s *Search) Run(ctx context.Context, server Asker, vectors bool) error {
 		s.failVector(context.Cause(ctx))
 		return nil
 	}
-	generation := s.Legs.Generation
-	if err := server.Ask(ctx, true, false); err != nil {
+	first := s.Legs
+	if err := server.Ask(ctx, true, !s.SkipKeyword); err != nil {
 		return err
 	}
-	if generation != s.Legs.Generation && s.Legs.Vector.Err == nil && !s.SkipKeyword {
-		return server.Ask(ctx, true, true)
+	if s.Legs.Keyword.Err != nil && first.Keyword.Err == nil && s.Legs.Vector.Err != nil {
+		s.Legs.Keyword, s.Legs.Generation = first.Keyword, first.Generation
 	}
 	return nil
 }
