@@ -39,7 +39,8 @@ type Options struct {
 	// HNSWFrom is from how many chunks on a collection gets a graph; below it
 	// every vector is compared. Default 20,000.
 	HNSWFrom int
-	// SearchList is hnsw.ef_search, up to 1,000; default 200.
+	// SearchList is hnsw.ef_search, up to 1,000, where the URL does not say it
+	// (hnsw.ef_search=400); default 120.
 	SearchList int
 	// Patience is how long a search waits for the query's vector to ask both
 	// legs in one round trip; then the keyword leg goes ahead. Default 25 ms.
@@ -68,7 +69,7 @@ func Open(opts Options) (*Engine, error) {
 	opts.Schema = cmp.Or(opts.Schema, "ragproxy")
 	opts.Keyword = cmp.Or(opts.Keyword, "bleve-bm25:default")
 	opts.HNSWFrom = cmp.Or(opts.HNSWFrom, 20_000)
-	opts.SearchList = cmp.Or(opts.SearchList, 200)
+	opts.SearchList = cmp.Or(opts.SearchList, 120)
 	opts.Patience = cmp.Or(opts.Patience, 25*time.Millisecond)
 	opts.Timeout = cmp.Or(opts.Timeout, 10*time.Second)
 	if !schemaName.MatchString(opts.Schema) {
@@ -80,7 +81,9 @@ func Open(opts Options) (*Engine, error) {
 	}
 	c := config.ConnConfig
 	c.RuntimeParams["search_path"] = opts.Schema + ",public"
-	c.RuntimeParams["hnsw.ef_search"] = fmt.Sprint(opts.SearchList)
+	if c.RuntimeParams["hnsw.ef_search"] == "" {
+		c.RuntimeParams["hnsw.ef_search"] = fmt.Sprint(opts.SearchList)
+	}
 	c.RuntimeParams["hnsw.iterative_scan"] = "strict_order"
 	c.RuntimeParams["jit"] = "off" // it costs more than a search takes
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, opts.Timeout)

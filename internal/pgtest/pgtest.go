@@ -113,7 +113,7 @@ func (s *Server) Restart(t testing.TB) {
 func (s *Server) start(t testing.TB) {
 	t.Helper()
 	s.process = s.command("postgres", "-D", s.data, "-p", fmt.Sprint(s.port), "-k", "", "-h", "127.0.0.1",
-		"-c", "shared_buffers=64MB", "-c", "max_connections=50", "-c", "fsync=off", "-c", "timezone=UTC")
+		"-c", "max_connections=50", "-c", "fsync=off", "-c", "timezone=UTC")
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
 		t.Fatalf("start postgres: %v", err)
