@@ -1,89 +1,18 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/enginetest"
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/postgres"
 	"github.com/ragproxy/ragproxy/index/split"
 	"github.com/ragproxy/ragproxy/index/vector"
 	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
-
-// sample makes documents of three chunks from words as frequent as words are
-// (Zipf), and questions of nine of them.
-func sample(documents, questions int) (docs []index.Document, asked []string) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	words := rand.NewZipf(rng, 1.1, 8, 60_000)
-	some := func(n int) string {
-		list := make([]string, n)
-		for i := range list {
-			list[i] = fmt.Sprintf("w%dx", words.Uint64())
-		}
-		return strings.Join(list, " ")
-	}
-	for i := range documents {
-		docs = append(docs, index.Document{
-			ID: fmt.Sprintf("docs/%d.md", i), Title: some(6), URL: fmt.Sprintf("https://example.com/docs/%d", i),
-			Text: some(50) + "\n\n" + some(50) + "\n\n" + some(50), Meta: map[string]any{"lang": []string{"en", "de"}[i%2]},
-		})
-	}
-	for range questions {
-		asked = append(asked, some(9))
-	}
-	return docs, asked
-}
-
-// bag embeds a text by its words, each of which is a random vector. A text that
-// was embedded before costs next to nothing.
-type bag struct{ words, texts sync.Map }
-
-const bagDims = 384
-
-func (*bag) Space(context.Context) (string, error) { return "bag@384", nil }
-
-func (b *bag) EmbedDocuments(ctx context.Context, texts []string) ([][]float32, error) {
-	out := make([][]float32, len(texts))
-	for i, text := range texts {
-		out[i], _ = b.EmbedQuery(ctx, text) // never fails
-	}
-	return out, nil
-}
-
-func (b *bag) EmbedQuery(_ context.Context, text string) ([]float32, error) {
-	if v, ok := b.texts.Load(text); ok {
-		return slices.Clone(v.([]float32)), nil
-	}
-	v := make([]float32, bagDims)
-	for word := range strings.FieldsSeq(text) {
-		of, ok := b.words.Load(word)
-		if !ok {
-			h := fnv.New64a()
-			h.Write([]byte(word))
-			rng := rand.New(rand.NewPCG(h.Sum64(), 1))
-			fresh := make([]float32, bagDims)
-			for i := range fresh {
-				fresh[i] = float32(rng.NormFloat64())
-			}
-			of, _ = b.words.LoadOrStore(word, fresh)
-		}
-		for i, x := range of.([]float32) {
-			v[i] += x
-		}
-	}
-	b.texts.Store(text, slices.Clone(v))
-	return v, nil
-}
 
 func local(b testing.TB, e index.Embedder) *index.Index {
 	b.Helper()
@@ -108,8 +37,8 @@ func local(b testing.TB, e index.Embedder) *index.Index {
 // in PostgreSQL on this machine; the embedder costs next to nothing.
 func BenchmarkSearch(b *testing.B) {
 	server := pgtest.Start(b)
-	docs, asked := sample(8000, 400)
-	e := &bag{}
+	docs, asked := enginetest.Sample(8000, 400)
+	e := &enginetest.Bag{}
 	german := map[string]any{"lang": "de"}
 	for _, engine := range []struct {
 		name string
@@ -124,18 +53,7 @@ func BenchmarkSearch(b *testing.B) {
 			b.Run(engine.name+"/"+of.name, func(b *testing.B) {
 				q := of.q
 				q.Collection, q.Depth = "c", 100
-				var took []time.Duration
-				for n := 0; b.Loop(); n++ {
-					q.Text = asked[n%len(asked)]
-					begin := time.Now()
-					legs, err := engine.x.Search(b.Context(), q)
-					if took = append(took, time.Since(begin)); err != nil || legs.Vector.Err != nil || legs.Keyword.Err != nil {
-						b.Fatal(err, legs.Vector.Err, legs.Keyword.Err)
-					}
-				}
-				slices.Sort(took)
-				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-				b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
+				enginetest.Latency(b, engine.x, q, asked)
 			})
 		}
 	}
@@ -146,8 +64,8 @@ func BenchmarkSearch(b *testing.B) {
 // the same tables with the same indexes.
 func BenchmarkLoad(b *testing.B) {
 	server := pgtest.Start(b)
-	docs, _ := sample(8000, 0)
-	e := &bag{}
+	docs, _ := enginetest.Sample(8000, 0)
+	e := &enginetest.Bag{}
 	publish(b, open(b, postgres.Options{URL: server.Database(b), Embedder: e}), docs...) // embedding is not what is measured
 	b.Run("run", func(b *testing.B) {
 		for b.Loop() {
