@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ragproxy/ragproxy/index"
@@ -46,7 +47,7 @@ func (e *serverError) text() string {
 func (e *serverError) advice() string {
 	switch {
 	case e.blocked():
-		return index.ErrReadOnly.Error() + ": free disk space on its nodes, or add one, then set index.blocks.read_only_allow_delete of the index to null"
+		return index.ErrReadOnly.Error() + ": free disk space on its nodes, or add one; where the block stays, set index.blocks.read_only_allow_delete of the index to null"
 	case e.Status == http.StatusUnauthorized:
 		return "OpenSearch wants credentials: set the user and password in engine.url"
 	case e.Status == http.StatusForbidden:
@@ -59,10 +60,13 @@ func (e *serverError) advice() string {
 	return ""
 }
 
-// blocked says that an index, or the cluster, is read-only; by default so is
-// every index of a node whose disk is 95 % full.
+// blocked says that an index, or the cluster, is read-only, or takes no new
+// index; by default the one is so of a node whose disk is 95 % full, the other
+// where every node's is 90 % full.
 func (e *serverError) blocked() bool {
-	return e.Type == "cluster_block_exception" && (strings.Contains(e.Reason, "read-only") || strings.Contains(e.Reason, "disk"))
+	return e.Type == "cluster_block_exception" && slices.ContainsFunc([]string{"read-only", "disk", "create-index blocked"}, func(why string) bool {
+		return strings.Contains(e.Reason, why)
+	})
 }
 
 // busy says that the server may take the same request later.

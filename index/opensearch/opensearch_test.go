@@ -219,6 +219,18 @@ func readOnly(t *testing.T, cluster *ostest.Cluster) {
 	block(x.opts.Prefix+"-*", nil)
 	publish(t, x, doc("b", "fox"))
 	finds(t, x, "fox", "map[a:true b:true]")
+
+	// And as where all disks are 90 % full.
+	create := func(on any) {
+		t.Helper()
+		if err := x.call(t.Context(), http.MethodPut, "/_cluster/settings", object{"persistent": object{"cluster.blocks.create_index": on}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(true)
+	defer create(nil)
+	_, err = engine(t, cluster, Options{}).Begin(t.Context(), index.BuildOptions{Collection: "c"})
+	told(err)
 }
 
 // foreign: an index that somebody else made, or a newer build, is let alone.
