@@ -151,8 +151,8 @@ type Engine struct {
 	// URL is where the engine is, unless it is local:
 	// postgres://user:password@host1,host2/database, as psql takes it. Of several
 	// hosts the primary is written to, and target_session_attrs=prefer-standby in
-	// it has replicas searched. Or https://user:password@node1:9200,https://node2:9200,
-	// some nodes of one OpenSearch cluster.
+	// it has replicas searched. Or https://user:password@node1:9200 and further
+	// nodes of the same OpenSearch cluster, written alike, behind commas.
 	URL string `key:"url" secret:"url"`
 	// Shards is how many parts a collection in OpenSearch is cut into, 1 to 1024.
 	// It acts where its index is made: on new collections, and with --reembed.

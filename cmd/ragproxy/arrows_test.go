@@ -31,7 +31,7 @@ var arrows = map[string]map[string]string{
 		"index/remote":  "what a server's engines have in common",
 	},
 	"index/remote":   {"index": "its types"},
-	"index/postgres": {"index": "implements Engine", "index/lexical": "keeps its words, scores as it does"},
+	"index/postgres": {"index": "implements Engine", "index/lexical": "keeps its words, scores as it does", "index/remote": "writes and searches as adapters do"},
 	"index/split":    {"index": "makes pieces"},
 	"index/vector": {
 		"index":         "implements VectorEngine",
