@@ -3,6 +3,7 @@ package lexical
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/blevesearch/bleve/v2/analysis"
 
@@ -69,4 +70,29 @@ func (t *Terms) Query(query string) []QueryTerm {
 		out = append(out, QueryTerm{string(term.text), int(term.count), term.pairs})
 	}
 	return out
+}
+
+// TermsByName gives the Terms of each keyword engine, made once. The zero value
+// is ready. Safe for concurrent use.
+type TermsByName struct {
+	mu   sync.Mutex
+	made map[string]*Terms
+}
+
+// Of gives those of the named engine; the error is as of [NewTerms].
+func (t *TermsByName) Of(keyword string) (*Terms, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if made := t.made[keyword]; made != nil {
+		return made, nil
+	}
+	made, err := NewTerms(keyword)
+	if err != nil {
+		return nil, err
+	}
+	if t.made == nil {
+		t.made = map[string]*Terms{}
+	}
+	t.made[keyword] = made
+	return made, nil
 }

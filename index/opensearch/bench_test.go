@@ -119,7 +119,7 @@ func BenchmarkLoad(b *testing.B) {
 // prepared are the records of documents as lines of _bulk.
 func prepared(b *testing.B, x *Engine, docs []index.Document) (bodies [][]byte) {
 	b.Helper()
-	terms, err := x.termsOf(x.opts.Keyword)
+	terms, err := x.terms.Of(x.opts.Keyword)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -65,9 +65,9 @@ type Engine struct {
 
 	mu       sync.Mutex
 	prepared bool
-	server   version                   // zero where not known
-	known    map[string]state          // as last seen; a search tells when one is old
-	terms    map[string]*lexical.Terms // by engine name
+	server   version          // zero where not known
+	known    map[string]state // as last seen; a search tells when one is old
+	terms    lexical.TermsByName
 	counts   counts
 	ended    map[string]bool // tokens of this process's runs that could not give their lease back
 }
@@ -95,7 +95,7 @@ func Open(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opensearch: %w", err)
 	}
-	e := &Engine{opts: opts, known: map[string]state{}, terms: map[string]*lexical.Terms{}, ended: map[string]bool{}}
+	e := &Engine{opts: opts, known: map[string]state{}, ended: map[string]bool{}}
 	e.http = &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 5 * time.Second,
@@ -151,19 +151,6 @@ func (e *Engine) SplitterName() string {
 		return ""
 	}
 	return e.opts.Splitter.Name()
-}
-
-func (e *Engine) termsOf(keyword string) (*lexical.Terms, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t := e.terms[keyword]; t != nil {
-		return t, nil
-	}
-	t, err := lexical.NewTerms(keyword)
-	if err == nil {
-		e.terms[keyword] = t
-	}
-	return t, err
 }
 
 // brief is a context for calls that have none.

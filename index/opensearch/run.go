@@ -51,7 +51,7 @@ func (e *Engine) begin(ctx context.Context, opts index.BuildOptions, embedder in
 	if err := index.CheckName(opts.Collection); err != nil {
 		return nil, err
 	}
-	r := &run{engine: e, opts: opts, ledger: remote.NewLedger()}
+	r := &run{engine: e, opts: opts, ledger: remote.NewLedger(opts.DryRun)}
 	var err error
 	if opts.Like != nil {
 		embedder, r.space = nil, opts.Like.Space
@@ -101,7 +101,7 @@ func (r *run) open(ctx context.Context, keepSpace bool) error {
 	case r.prev.Keyword != "":
 		keyword = r.prev.Keyword
 	}
-	if r.terms, err = e.termsOf(keyword); err != nil {
+	if r.terms, err = e.terms.Of(keyword); err != nil {
 		return fmt.Errorf("collection %q: %w", r.opts.Collection, err)
 	}
 	otherWords := r.prev.Generation > 0 && keyword != r.prev.Keyword
@@ -204,30 +204,23 @@ func (r *run) Add(ctx context.Context, source string, d index.Document) (index.C
 	if err := checkLength(d.ID); err != nil {
 		return 0, err
 	}
-	change, err := r.ledger.Note(r.engine.opts.Splitter.Name(), source, d)
-	if err != nil || change == index.Unchanged || r.opts.DryRun {
+	change, s, err := r.ledger.Add(r.engine.opts.Splitter, source, d)
+	if s == nil {
 		return change, err
 	}
-	cut, err := index.CutDocument(r.engine.opts.Splitter, d)
-	if err != nil {
-		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
-	}
-	return change, r.enqueue(ctx, index.Stored{Document: d, Source: source, Cut: cut})
+	return change, r.enqueue(ctx, *s)
 }
 
 // Take implements [index.Run].
 func (r *run) Take(ctx context.Context, s index.Stored) (index.Change, error) {
-	if err := errors.Join(s.Check(r.vectors.Dims), checkLength(s.Document.ID)); err != nil {
+	if err := checkLength(s.Document.ID); err != nil {
 		return 0, err
 	}
-	change, err := r.ledger.NoteHash(s.Source, s.Document.ID, s.Cut.Hash)
-	if err != nil || change == index.Unchanged || r.opts.DryRun {
+	change, taken, err := r.ledger.Take(s, r.vectors.Dims)
+	if taken == nil {
 		return change, err
 	}
-	for _, c := range s.Cut.Chunks {
-		s.Cut.Texts = append(s.Cut.Texts, index.EmbeddedText(c))
-	}
-	return change, r.enqueue(ctx, s)
+	return change, r.enqueue(ctx, *taken)
 }
 
 func checkLength(id string) error {

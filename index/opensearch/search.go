@@ -141,7 +141,7 @@ func (s *search) ready(vector, keyword bool) (bool, bool) {
 		vector = false
 	}
 	if keyword && s.words != s.state.Keyword {
-		terms, err := s.engine.termsOf(s.state.Keyword)
+		terms, err := s.engine.terms.Of(s.state.Keyword)
 		if err != nil {
 			s.Fail(err, false, true)
 			return vector, false

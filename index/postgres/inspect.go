@@ -45,7 +45,7 @@ func (e *Engine) Inspect(ctx context.Context, collection string) (index.Report, 
 // chunks that are there against them: the sums of what each word of each chunk
 // is in the index must be the same. Postings of deleted chunks may be left.
 func (e *Engine) checkPostings(ctx context.Context, tx pgx.Tx, r row) error {
-	terms, err := e.termsOf(r.keyword)
+	terms, err := e.terms.Of(r.keyword)
 	if err != nil {
 		return err
 	}

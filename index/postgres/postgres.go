@@ -56,8 +56,8 @@ type Engine struct {
 	pool   *pgxpool.Pool
 
 	mu    sync.Mutex
-	known map[string]row            // as last seen; a search tells when one is old
-	terms map[string]*lexical.Terms // by engine name
+	known map[string]row // as last seen; a search tells when one is old
+	terms lexical.TermsByName
 
 	scorers sync.Pool // of *lexical.Scorer
 }
@@ -101,7 +101,7 @@ func Open(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	e := &Engine{opts: opts, config: config, pool: pool, known: map[string]row{}, terms: map[string]*lexical.Terms{}}
+	e := &Engine{opts: opts, config: config, pool: pool, known: map[string]row{}}
 	e.scorers.New = func() any { return &lexical.Scorer{} }
 	return e, nil
 }
@@ -137,19 +137,6 @@ func (e *Engine) SplitterName() string {
 		return ""
 	}
 	return e.opts.Splitter.Name()
-}
-
-func (e *Engine) termsOf(keyword string) (*lexical.Terms, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t := e.terms[keyword]; t != nil {
-		return t, nil
-	}
-	t, err := lexical.NewTerms(keyword)
-	if err == nil {
-		e.terms[keyword] = t
-	}
-	return t, err
 }
 
 // brief is a context for calls that have none.

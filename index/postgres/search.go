@@ -116,7 +116,7 @@ func (s *search) Ask(ctx context.Context, vector, keyword bool) error {
 	var err error
 	for range tries {
 		if keyword && s.terms == nil {
-			terms, err := s.engine.termsOf(s.row.keyword)
+			terms, err := s.engine.terms.Of(s.row.keyword)
 			if err != nil {
 				s.Fail(err, false, true)
 				keyword = false

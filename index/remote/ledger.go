@@ -22,32 +22,58 @@ type Ledger struct {
 	Gone   map[index.Key]bool   // deleted, or replaced
 	Moved  map[index.Key]string // unchanged, recorded under another source from now on
 	Dirty  bool                 // there is something to publish
+	DryRun bool                 // nothing is to be written
 
 	seen map[index.Key]string // this run's, with their sources
 	kept map[index.Key]bool
 }
 
 // NewLedger gives one of no documents.
-func NewLedger() *Ledger {
+func NewLedger(dryRun bool) *Ledger {
 	return &Ledger{
+		DryRun: dryRun,
 		Before: map[index.Key]Published{}, Gone: map[index.Key]bool{}, Moved: map[index.Key]string{},
 		seen: map[index.Key]string{}, kept: map[index.Key]bool{},
 	}
 }
 
-// Note is NoteHash of a document that is still to be cut.
-func (l *Ledger) Note(splitter, source string, d index.Document) (index.Change, error) {
-	hash, err := index.HashDocument(splitter, d)
+// Add notes a document that was loaded, and cuts it; stored is nil where nothing
+// is to be written of it.
+func (l *Ledger) Add(s index.Splitter, source string, d index.Document) (change index.Change, stored *index.Stored, err error) {
+	hash, err := index.HashDocument(s.Name(), d)
 	if err != nil {
 		l.Keep(d.ID)
-		return 0, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
+		return 0, nil, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
 	}
-	return l.NoteHash(source, d.ID, hash)
+	change, err = l.note(source, d.ID, hash)
+	if err != nil || change == index.Unchanged || l.DryRun {
+		return change, nil, err
+	}
+	cut, err := index.CutDocument(s, d)
+	if err != nil {
+		return 0, nil, &index.DocumentError{Err: fmt.Errorf("document %q: %w", d.ID, err)}
+	}
+	return change, &index.Stored{Document: d, Source: source, Cut: cut}, nil
 }
 
-// NoteHash says what a document is to the collection, and remembers that. The
+// Take is Add of a document that another engine holds, with vectors of dims.
+func (l *Ledger) Take(s index.Stored, dims int) (change index.Change, stored *index.Stored, err error) {
+	if err := s.Check(dims); err != nil {
+		return 0, nil, err
+	}
+	change, err = l.note(s.Source, s.Document.ID, s.Cut.Hash)
+	if err != nil || change == index.Unchanged || l.DryRun {
+		return change, nil, err
+	}
+	for _, c := range s.Cut.Chunks {
+		s.Cut.Texts = append(s.Cut.Texts, index.EmbeddedText(c))
+	}
+	return change, &s, nil
+}
+
+// note says what a document is to the collection, and remembers that. The
 // error is an [index.DocumentError].
-func (l *Ledger) NoteHash(source, name string, hash index.Key) (index.Change, error) {
+func (l *Ledger) note(source, name string, hash index.Key) (index.Change, error) {
 	id := index.KeyOf(name)
 	if first, ok := l.seen[id]; ok {
 		return 0, &index.DocumentError{Err: fmt.Errorf("document id %q came twice in this run, first from %s: rename one", name, first)}
