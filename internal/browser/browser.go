@@ -21,7 +21,7 @@ func Start(t testing.TB) context.Context {
 	t.Helper()
 	path := os.Getenv(Variable)
 	if path == "" {
-		t.Skip("needs a browser: " + Variable + " names none")
+		t.Skip("needs a browser: bash internal/browsertest/install.sh DIR, and " + Variable)
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("force-color-profile", "srgb"),

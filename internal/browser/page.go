@@ -19,13 +19,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-const patience = 30 * time.Second
-
 // Page is a tab of a profile of its own. Its methods fail the test when the
-// page does not do what they ask within 30 s.
+// page does not do what they ask within its patience.
 type Page struct {
 	testing.TB
-	Context context.Context
+	Context  context.Context
+	Patience time.Duration
 
 	mu     sync.Mutex
 	abroad []string
@@ -36,7 +35,7 @@ func Open(t testing.TB, browser context.Context, address string, width, height i
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	p := &Page{TB: t, Context: ctx}
+	p := &Page{TB: t, Context: ctx, Patience: 30 * time.Second}
 	if err := chromedp.Listen(ctx, p.note); err != nil {
 		t.Fatalf("open tab: %v", err)
 	}
@@ -69,7 +68,7 @@ func (p *Page) Abroad() []string {
 // Do runs steps; what says in a failure's message what they were for.
 func (p *Page) Do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context, patience)
+	ctx, cancel := context.WithTimeout(p.Context, p.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.Fatalf("%s: %v", what, err)
@@ -91,9 +90,9 @@ func (p *Page) Type(keys string) {
 // Until waits for an expression to be true.
 func (p *Page) Until(what, expression string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context, patience+5*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context, p.Patience+5*time.Second)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[any]("Boolean("+expression+")", chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(50*time.Millisecond)))
+	_, err := chromedp.Run(ctx, chromedp.Poll[any]("Boolean("+expression+")", chromedp.WithPollingTimeout(p.Patience), chromedp.WithPollingInterval(50*time.Millisecond)))
 	if err != nil {
 		p.Fatalf("wait until %s: %v", what, err)
 	}
@@ -102,7 +101,7 @@ func (p *Page) Until(what, expression string) {
 // Eval gives the value of an expression, that of a promise when it is kept.
 func Eval[T any](p *Page, expression string) T {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context, patience)
+	ctx, cancel := context.WithTimeout(p.Context, p.Patience)
 	defer cancel()
 	wait := true
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAsValue, func(e *runtime.EvaluateParams) { e.AwaitPromise = &wait }))
@@ -130,7 +129,7 @@ func (p *Page) Shoot(name string) {
 	if dir == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(p.Context, patience)
+	ctx, cancel := context.WithTimeout(p.Context, p.Patience)
 	defer cancel()
 	shot, err := chromedp.Call(ctx, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{Format: "png"})
 	if err != nil {

@@ -2,12 +2,9 @@ package browsertest
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +17,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/ragproxy/ragproxy/internal/browser"
 )
 
 const patience = 20 * time.Second
@@ -28,8 +27,7 @@ const patience = 20 * time.Second
 // its end: errors on the console, a refused policy, a request that leaves the
 // server.
 type page struct {
-	*testing.T
-	ctx  context.Context
+	*browser.Page
 	base string
 
 	mu       sync.Mutex
@@ -37,28 +35,6 @@ type page struct {
 	requests map[network.RequestID]string
 	bytes    float64
 	excused  []string
-}
-
-// openBrowser starts the browser, or skips the test.
-func openBrowser(t *testing.T) context.Context {
-	path := os.Getenv("RAGPROXY_TEST_BROWSER")
-	if path == "" {
-		t.Skip("needs a browser: bash internal/browsertest/install.sh DIR, and RAGPROXY_TEST_BROWSER")
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("force-color-profile", "srgb"),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-gpu", true), chromedp.WSURLReadTimeout(60*time.Second))
-	if os.Getuid() == 0 {
-		opts = append(opts, chromedp.NoSandbox)
-	}
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start browser: %v", err)
-	}
-	return ctx
 }
 
 // look is how a page is seen.
@@ -76,18 +52,18 @@ var (
 )
 
 // open shows address, which is of the server base, in a new profile.
-func open(t *testing.T, browser context.Context, base, address string, l look) *page {
+func open(t *testing.T, chromium context.Context, base, address string, l look) *page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	p := &page{T: t, ctx: ctx, base: base, requests: map[network.RequestID]string{}}
+	p := &page{Page: &browser.Page{TB: t, Context: ctx, Patience: patience}, base: base, requests: map[network.RequestID]string{}}
 	if err := chromedp.Listen(ctx, p.note); err != nil {
 		t.Fatalf("open tab: %v", err)
 	}
 	t.Cleanup(p.judge)
 	p.see(l)
-	p.do("open page", chromedp.Navigate(base+address))
-	p.until("the page is ready", `document.documentElement.dataset.ready === "true"`)
+	p.Do("open page", chromedp.Navigate(base+address))
+	p.Until("the page is ready", `document.documentElement.dataset.ready === "true"`)
 	return p
 }
 
@@ -98,8 +74,8 @@ func (p *page) see(l look) {
 	if l.mobile {
 		opts = append(opts, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)
 	}
-	p.do("set viewport", chromedp.EmulateViewport(l.width, l.height, opts...))
-	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+	p.Do("set viewport", chromedp.EmulateViewport(l.width, l.height, opts...))
+	_, err := chromedp.Call(p.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: l.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
 	if err != nil {
@@ -163,91 +139,53 @@ func (p *page) judge() {
 		}
 	}
 	if p.Failed() {
-		p.shoot("failed-" + strings.ReplaceAll(p.Name(), "/", "-"))
+		p.Shoot("failed-" + strings.ReplaceAll(p.Name(), "/", "-"))
 	}
-}
-
-func (p *page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
-	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		p.Fatalf("%s: %v", what, err)
-	}
-}
-
-func (p *page) click(css string) {
-	p.Helper()
-	p.do("click "+css, chromedp.Click(chromedp.CSS(css)))
 }
 
 // turnTo shows another page.
 func (p *page) turnTo(name string) {
 	p.Helper()
-	p.click(`.tabs [data-page="` + name + `"]`)
-	p.until("the page "+name+" is shown", fmt.Sprintf(`document.body.dataset.page === %q`, name))
+	p.Click(`.tabs [data-page="` + name + `"]`)
+	p.Until("the page "+name+" is shown", fmt.Sprintf(`document.body.dataset.page === %q`, name))
 }
 
 func (p *page) typeInto(css, text string) {
 	p.Helper()
-	p.click(css)
-	eval[any](p, fmt.Sprintf(`void document.querySelector(%q).select()`, css))
-	p.do("type into "+css, chromedp.KeyEvent(text))
+	p.Click(css)
+	browser.Eval[any](p.Page, fmt.Sprintf(`void document.querySelector(%q).select()`, css))
+	p.Do("type into "+css, chromedp.KeyEvent(text))
 }
 
 func (p *page) press(key string) {
 	p.Helper()
-	p.do("press a key", chromedp.KeyEvent(key))
+	p.Do("press a key", chromedp.KeyEvent(key))
 }
 
 // choose picks an option of a select.
 func (p *page) choose(css, value string) {
 	p.Helper()
-	eval[any](p, fmt.Sprintf(`(() => { const el = document.querySelector(%q); el.value = %q; el.dispatchEvent(new Event("change", {bubbles: true})); })()`, css, value))
-	if got := eval[string](p, fmt.Sprintf(`document.querySelector(%q).value`, css)); got != value {
+	browser.Eval[any](p.Page, fmt.Sprintf(`(() => { const el = document.querySelector(%q); el.value = %q; el.dispatchEvent(new Event("change", {bubbles: true})); })()`, css, value))
+	if got := browser.Eval[string](p.Page, fmt.Sprintf(`document.querySelector(%q).value`, css)); got != value {
 		p.Fatalf("%s is %q, want %q", css, got, value)
 	}
 }
 
-// until waits for an expression to be true.
-func (p *page) until(what, expression string) {
-	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience+5*time.Second)
-	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[any]("Boolean("+expression+")", chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(25*time.Millisecond)))
-	if err != nil {
-		p.Fatalf("wait until %s: %v", what, err)
-	}
-}
-
-func eval[T any](p *page, expression string) T {
-	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAsValue, func(e *runtime.EvaluateParams) { e.AwaitPromise = ptr(true) }))
-	if err != nil {
-		p.Fatalf("evaluate %s: %v", expression, err)
-	}
-	return v
-}
-
-func ptr[T any](v T) *T { return &v }
-
 // text is what an element shows; "" if there is none.
 func (p *page) text(css string) string {
 	p.Helper()
-	return eval[string](p, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, css))
+	return browser.Eval[string](p.Page, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, css))
 }
 
 func (p *page) count(css string) int {
 	p.Helper()
-	return eval[int](p, fmt.Sprintf(`document.querySelectorAll(%q).length`, css))
+	return browser.Eval[int](p.Page, fmt.Sprintf(`document.querySelectorAll(%q).length`, css))
 }
 
 // has waits until the first element that fits shows all the words.
 func (p *page) has(what, css string, words ...string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.Context, patience)
 	defer cancel()
 	for {
 		text := p.text(css)
@@ -282,38 +220,5 @@ func (p *page) ask(question string) {
 	n := p.count(".turn")
 	p.typeInto("#question", question)
 	p.press(kb.Enter)
-	p.until("the answer ends", fmt.Sprintf(`document.querySelectorAll(".turn").length === %d && [...document.querySelectorAll(".turn")].at(-1).dataset.state !== "running"`, n+1))
-}
-
-// shoot writes a screenshot, where they are wanted.
-func (p *page) shoot(name string) {
-	p.Helper()
-	dir := os.Getenv("RAGPROXY_TEST_SHOTS")
-	if dir == "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	shot, err := chromedp.Call(ctx, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{Format: "png"})
-	if err != nil {
-		p.Logf("screenshot %s: %v", name, err)
-		return
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		p.Fatal(err)
-	}
-	raw, err := decode(shot.Data)
-	if err != nil {
-		p.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), raw, 0o644); err != nil {
-		p.Fatal(err)
-	}
-}
-
-func decode[T string | []byte](data T) ([]byte, error) {
-	if strings.HasPrefix(string(data), "\x89PNG") {
-		return []byte(data), nil
-	}
-	return base64.StdEncoding.DecodeString(string(data))
+	p.Until("the answer ends", fmt.Sprintf(`document.querySelectorAll(".turn").length === %d && [...document.querySelectorAll(".turn")].at(-1).dataset.state !== "running"`, n+1))
 }

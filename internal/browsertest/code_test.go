@@ -7,14 +7,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/ragproxy/ragproxy/internal/browser"
 )
 
 // testCode looks at the request as code: curl's is run, the others must parse.
 func testCode(p *page) {
-	p.click(`[data-tab="code"]`)
+	p.Click(`[data-tab="code"]`)
 	code := func(language string) string {
-		eval[any](p, fmt.Sprintf(`[...document.querySelectorAll(".code-view .segments button")].find((b) => b.textContent === %q).click()`, language))
-		return eval[string](p, `document.querySelector(".code").textContent`)
+		browser.Eval[any](p.Page, fmt.Sprintf(`[...document.querySelectorAll(".code-view .segments button")].find((b) => b.textContent === %q).click()`, language))
+		return browser.Eval[string](p.Page, `document.querySelector(".code").textContent`)
 	}
 	golang := code("Go")
 	if formatted, err := format.Source([]byte(golang)); err != nil {
@@ -25,7 +27,7 @@ func testCode(p *page) {
 	p.run("python3", "-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())", p.file("ask.py", code("Python")))
 	p.run("node", "--check", p.file("ask.mjs", code("Node")))
 	curl := code("curl")
-	p.shoot("code-light")
+	p.Shoot("code-light")
 	if got := p.run("sh", p.file("ask.sh", curl)); !strings.Contains(got, `"type":"rewrite.done"`) || !strings.Contains(got, "[DONE]") {
 		p.Errorf("got %.300s, want the stream", got)
 	}
