@@ -42,30 +42,3 @@ type Chunk struct {
 	End        int            `json:"end"`     // exclusive
 	Meta       map[string]any `json:"meta,omitempty"`
 }
-
-// Hit is a chunk that a search found. Score is the leg's own (cosine, BM25)
-// or the fused one, by where the hit came from; higher is better.
-//
-// A search leaves the text out of the chunk where it would have to read it:
-// both legs together find far more chunks than are kept. Load reads it.
-type Hit struct {
-	Chunk Chunk
-	Score float64
-
-	from *segment // nil where the text is there
-	row  int
-}
-
-// Load reads the chunk's text if the search left it out. It works for as long
-// as the hit is held, also when the generation has been replaced since.
-func (h *Hit) Load() error {
-	if h.from == nil {
-		return nil
-	}
-	text, err := h.from.text(h.row)
-	if err != nil {
-		return err
-	}
-	h.Chunk.Text, h.from = text, nil
-	return nil
-}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/enginetest"
 	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/split"
 	"github.com/ragproxy/ragproxy/index/vector"
@@ -185,11 +186,8 @@ func ask(t testing.TB, x *index.Index, text string) index.Legs {
 // load reads the texts as retrieval does for the hits that it keeps; one that
 // cannot be read fails the leg.
 func load(leg *index.Leg) {
-	for i := range leg.Hits {
-		if err := leg.Hits[i].Load(); err != nil {
-			leg.Hits, leg.Err = nil, err
-			return
-		}
+	if err := enginetest.Load(context.Background(), leg.Hits); err != nil {
+		leg.Hits, leg.Err = nil, err
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/enginetest"
 )
 
 func TestFollowsAnotherWriter(t *testing.T) {
@@ -90,10 +91,8 @@ func sameVersion(ctx context.Context, x *index.Index) error {
 		if leg.Err != nil {
 			return fmt.Errorf("%s leg: %w", name, leg.Err)
 		}
-		for i := range leg.Hits { // its generation may be gone by now
-			if err := leg.Hits[i].Load(); err != nil {
-				return fmt.Errorf("%s leg: %w", name, err)
-			}
+		if err := enginetest.Load(ctx, leg.Hits); err != nil { // its generation may be gone by now
+			return fmt.Errorf("%s leg: %w", name, err)
 		}
 		if len(leg.Hits) != 5 {
 			return fmt.Errorf("%s leg: got %d hits, want 5", name, len(leg.Hits))

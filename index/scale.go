@@ -23,17 +23,17 @@ func (s *snapshot) scaleVectors(query []float32, legs *Legs) {
 	}
 	legs.Vector.Floor, legs.Vector.Ceiling = min(s.meanCosine(unit), 0.99), 1
 	type place struct {
-		from *segment
+		from Rest // the segment
 		row  int
 	}
 	known := make(map[place]bool, len(legs.Vector.Hits))
 	for _, h := range legs.Vector.Hits {
-		known[place{h.from, h.row}] = true
+		known[place{h.rest, h.at}] = true
 	}
 	first := len(legs.Vector.Hits)
 	for _, h := range legs.Keyword.Hits {
-		if v := h.from.vectors; !known[place{h.from, h.row}] && v.Dims == len(unit) {
-			h.Score = dot(unit, v.Row(h.row))
+		if v := h.rest.(*segment).vectors; !known[place{h.rest, h.at}] && v.Dims == len(unit) {
+			h.Score = dot(unit, v.Row(h.at))
 			legs.Vector.Hits = append(legs.Vector.Hits, h)
 		}
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -138,6 +139,15 @@ func (g *segment) text(row int) (string, error) {
 		return "", fmt.Errorf("read chunk %d of %s: its checksum differs: %w", row, g.path(textsFile), errDamaged)
 	}
 	return unsafe.String(unsafe.SliceData(b), len(b)), nil
+}
+
+// Load implements [Rest]: only texts are left out.
+func (g *segment) Load(_ context.Context, hits []*Hit) []error {
+	errs := make([]error, len(hits))
+	for i, h := range hits {
+		h.Chunk.Text, errs[i] = g.text(h.at)
+	}
+	return errs
 }
 
 func (g *segment) chunk(row int) (Chunk, error) {

@@ -221,7 +221,7 @@ func (s *snapshot) hits(matches []Match, allow bits) ([]Hit, error) {
 		if err != nil {
 			return nil, err
 		}
-		hits[i] = Hit{Chunk: c, Score: m.Score, from: s.segs[seg].segment, row: local}
+		hits[i] = LateHit(c, m.Score, s.segs[seg].segment, local)
 	}
 	return hits, nil
 }

@@ -51,12 +51,8 @@ type ranking struct {
 }
 
 func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error) {
-	limited := ctx
-	if r.opts.Deadline > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, r.opts.Deadline)
-		defer cancel()
-	}
+	limited, cancel := r.limit(ctx)
+	defer cancel()
 	depth := max(r.opts.Depth, req.TopK)
 	begin, query := time.Now(), index.Query{
 		Text: req.Query, Collection: req.Collection, Depth: depth, Filters: req.Filters,
@@ -78,6 +74,14 @@ func (r *Retriever) rank(ctx context.Context, req SearchRequest) (ranking, error
 	return out, nil
 }
 
+// limit bounds what is asked of the index once.
+func (r *Retriever) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.opts.Deadline > 0 {
+		return context.WithTimeout(ctx, r.opts.Deadline)
+	}
+	return ctx, func() {}
+}
+
 // keep numbers the best hits of a list as sources, after they were ranked again
 // where there is a re-ranker. The error is the context's, or a *StageFailed
 // beside what failed.
@@ -93,7 +97,7 @@ func (r *Retriever) keep(ctx context.Context, list ranking, req SearchRequest) (
 	if most > 0 && r.opts.Rerank.Reranker != nil {
 		most = max(most, r.opts.Rerank.Depth)
 	}
-	r.read(&out, list.hits, req.Collection, most)
+	r.read(ctx, &out, list.hits, req.Collection, most)
 	r.rerank(ctx, req.Query, &out)
 	if err := context.Cause(ctx); err != nil {
 		return Found{}, err
@@ -114,27 +118,50 @@ func (r *Retriever) keep(ctx context.Context, list ranking, req SearchRequest) (
 // text cannot be read is passed over, and the legs that found it failed. One
 // that says the same words as a better one is passed over, too: it would take a
 // passage's place and tell the model nothing.
-func (r *Retriever) read(out *Found, hits []fused, collection string, most int) {
-	told := map[string]bool{}
-	for _, f := range hits {
-		if len(out.Sources) >= most || r.opts.MinScore > 0 && f.score < r.opts.MinScore {
-			return
-		}
-		hit := *f.hit // a copy: the legs' answers are not kept for it
-		if err := hit.Load(); err != nil {
-			out.lost(f, err)
-			out.explain.drop(hit.Chunk.ID, CutUnreadable)
-			continue
-		}
-		words := strings.Join(strings.Fields(hit.Chunk.Text), " ")
-		if told[words] {
-			out.explain.drop(hit.Chunk.ID, CutDuplicate)
-			continue
-		}
-		told[words] = true
-		hit.Score = f.score
-		out.Sources = append(out.Sources, Source{Hit: hit, Vector: copyOf(f.vector), Keyword: copyOf(f.keyword), Collection: collection})
+func (r *Retriever) read(ctx context.Context, out *Found, hits []fused, collection string, most int) {
+	ctx, cancel := r.limit(ctx)
+	defer cancel()
+	if out.explain != nil { // which tells the titles of many more
+		load(ctx, hits[:min(len(hits), maxExplained)])
 	}
+	told := map[string]bool{}
+	for len(hits) > 0 && len(out.Sources) < most {
+		part := slices.Clone(hits[:min(len(hits), most-len(out.Sources))]) // copies: the legs' answers are not kept for them
+		hits = hits[len(part):]
+		for i := range part {
+			if r.opts.MinScore > 0 && part[i].score < r.opts.MinScore {
+				part, hits = part[:i], nil
+				break
+			}
+			hit := *part[i].hit
+			part[i].hit = &hit
+		}
+		for i, err := range load(ctx, part) {
+			f := part[i]
+			if err != nil {
+				out.lost(f, err)
+				out.explain.drop(f.hit.Chunk.ID, CutUnreadable)
+				continue
+			}
+			words := strings.Join(strings.Fields(f.hit.Chunk.Text), " ")
+			if told[words] {
+				out.explain.drop(f.hit.Chunk.ID, CutDuplicate)
+				continue
+			}
+			told[words] = true
+			f.hit.Score = f.score
+			out.Sources = append(out.Sources, Source{Hit: *f.hit, Vector: copyOf(f.vector), Keyword: copyOf(f.keyword), Collection: collection})
+		}
+	}
+}
+
+// load reads what the search left out of the hits.
+func load(ctx context.Context, list []fused) []error {
+	hits := make([]*index.Hit, len(list))
+	for i, f := range list {
+		hits[i] = f.hit
+	}
+	return index.Load(ctx, hits)
 }
 
 func copyOf(score *float64) *float64 {

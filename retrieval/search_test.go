@@ -149,6 +149,78 @@ func TestSameWordsOnce(t *testing.T) {
 	}
 }
 
+// server reads what a search left out of its hits, and notes what it was asked.
+type server struct {
+	lost  string // the text of this chunk cannot be read
+	texts map[string]string
+	asked [][]string
+}
+
+var errLost = errors.New("connection reset")
+
+func (s *server) Load(_ context.Context, hits []*index.Hit) []error {
+	errs := make([]error, len(hits))
+	var ids []string
+	for i, h := range hits {
+		ids = append(ids, h.Chunk.ID)
+		if h.Chunk.ID == s.lost {
+			errs[i] = errLost
+			continue
+		}
+		h.Chunk.Text, h.Chunk.Title = s.texts[h.Chunk.ID], "title of "+h.Chunk.ID
+	}
+	s.asked = append(s.asked, ids)
+	return errs
+}
+
+// TestSearchReadsLate has a server that gives the texts in a second request: one
+// for all that are kept, and another only where some of those fell out.
+func TestSearchReadsLate(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		lost    string
+		explain bool
+		want    []string
+		asked   [][]string
+	}{
+		{"one request", "", false, []string{"a", "b"}, [][]string{{"a", "b"}}},
+		{"one is lost", "a", false, []string{"b", "d"}, [][]string{{"a", "b"}, {"c"}, {"d"}}}, // c says what b does
+		{"explained", "", true, []string{"a", "b"}, [][]string{{"a", "b", "c", "d"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &server{lost: tt.lost, texts: map[string]string{"a": "first", "b": "second", "c": "second", "d": "third"}}
+			var legs index.Legs
+			for i, id := range []string{"a", "b", "c", "d"} {
+				h := hit(id, 1-.1*float64(i))
+				legs.Vector.Hits = append(legs.Vector.Hits, index.LateHit(index.Chunk{ID: id, DocumentID: h.Chunk.DocumentID, Ordinal: i}, h.Score, s, i))
+			}
+			res, err := New(options(t, finds(legs))).Retrieve(t.Context(), Request{Turn: "q", TopK: 2, Explain: tt.explain}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, sourceIDs(res.Sources)); diff != "" {
+				t.Errorf("sources (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.asked, s.asked); diff != "" {
+				t.Errorf("asked for (-want +got):\n%s", diff)
+			}
+			for _, src := range res.Sources {
+				if src.Chunk.Text != s.texts[src.Chunk.ID] || src.Chunk.Title != "title of "+src.Chunk.ID {
+					t.Errorf("got %+v, want the whole chunk", src.Chunk)
+				}
+			}
+			for _, h := range res.Explanation {
+				if h.Title != "title of "+h.ID {
+					t.Errorf("got the title %q of %s in the explanation", h.Title, h.ID)
+				}
+			}
+			if failed := len(res.Degraded) > 0; failed != (tt.lost != "") {
+				t.Errorf("got degraded %v, want so only where a text was lost", res.Degraded)
+			}
+		})
+	}
+}
+
 // TestSearchDeadline has a vector leg that waits for as long as it may.
 func TestSearchDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

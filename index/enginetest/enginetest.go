@@ -4,6 +4,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -35,7 +36,7 @@ func Run(t *testing.T, b Backend) {
 		test func(t *testing.T, b Backend)
 	}{
 		{"Search", search}, {"Scores", scores}, {"Filters", filters}, {"FilterKinds", filterKinds}, {"Collections", collections},
-		{"Generations", generations}, {"Updates", updates}, {"Resume", resume}, {"Prune", prune}, {"Delete", remove},
+		{"Generations", generations}, {"Held", held}, {"Updates", updates}, {"Resume", resume}, {"Prune", prune}, {"Delete", remove},
 		{"Space", space}, {"Reembed", reembed}, {"Deadline", deadline}, {"EmbedderFails", embedderFails},
 		{"Lease", lease}, {"Empty", empty}, {"Unicode", unicodeTexts}, {"Marks", marks}, {"DryRun", dryRun},
 		{"Inspect", inspect}, {"Copy", copying}, {"CopyAgain", copyAgain}, {"CopyRefused", copyRefused}, {"ServerGone", serverGone},
@@ -177,13 +178,20 @@ func ask(t testing.TB, x index.Engine, q index.Query) index.Legs {
 		t.Fatalf("search %q: %v", q.Text, err)
 	}
 	for _, leg := range []*index.Leg{&legs.Vector, &legs.Keyword} {
-		for i := range leg.Hits {
-			if err := leg.Hits[i].Load(); err != nil {
-				t.Fatalf("load: %v", err)
-			}
+		if err := Load(t.Context(), leg.Hits); err != nil {
+			t.Fatalf("load: %v", err)
 		}
 	}
 	return legs
+}
+
+// Load reads what a search left out of hits, all of them.
+func Load(ctx context.Context, hits []index.Hit) error {
+	list := make([]*index.Hit, len(hits))
+	for i := range hits {
+		list[i] = &hits[i]
+	}
+	return errors.Join(index.Load(ctx, list)...)
 }
 
 // found are the documents of a leg's hits, sorted; an error fails the test.

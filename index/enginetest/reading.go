@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -289,4 +290,43 @@ func serverGone(t *testing.T, b Backend) {
 		t.Errorf("got %d documents after another run, want 6", m.Documents)
 	}
 	same(t, "after another run", found(t, ask(t, x, index.Query{Text: "number5", Depth: 1}).Keyword), []string{"doc005"})
+}
+
+// held keeps hits while their documents are replaced, and while all vectors are
+// made anew: what a search has found can be read after it.
+func held(t *testing.T, b Backend) {
+	store := b.New(t)
+	x := store(t, newEmbedder())
+	ingest(t, x, "c", doc("a", "red fox"), doc("b", "blue fox"), doc("c", "black fox"))
+	search := func() []index.Hit {
+		legs, err := x.Search(t.Context(), index.Query{Text: "fox", Collection: "c", Depth: 10})
+		if err != nil || len(legs.Vector.Hits) != 3 || len(legs.Keyword.Hits) != 3 {
+			t.Fatalf("got %+v, %v, want 3 hits of each leg", legs, err)
+		}
+		return slices.Concat(legs.Vector.Hits, legs.Keyword.Hits)
+	}
+	check := func(when string, hits []index.Hit, texts map[string]string) {
+		if err := Load(t.Context(), hits); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		for _, h := range hits {
+			want := doc(h.Chunk.DocumentID, texts[h.Chunk.DocumentID])
+			if h.Chunk.Text != want.Text || h.Chunk.URL != want.URL || h.Chunk.Title != want.Title || h.Chunk.End != len(want.Text) {
+				t.Errorf("%s: got %+v, want the text %q", when, h.Chunk, want.Text)
+			}
+		}
+	}
+	first := search()
+	ingest(t, x, "c", doc("a", "red fox, now of another text"), doc("b", "blue fox"))
+	if _, err := x.Delete(t.Context(), "c", []string{"c"}); err != nil {
+		t.Fatal(err)
+	}
+	check("replaced and deleted", first, map[string]string{"a": "red fox", "b": "blue fox", "c": "black fox"})
+
+	ingest(t, x, "c", doc("a", "red fox"), doc("b", "blue fox"), doc("c", "black fox"))
+	second := search()
+	other := newEmbedder()
+	other.Name = "other@32"
+	commit(t, begin(t, store(t, other), index.BuildOptions{Collection: "c", Reembed: true}))
+	check("embedded anew", second, map[string]string{"a": "red fox", "b": "blue fox", "c": "black fox"})
 }

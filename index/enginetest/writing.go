@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func generations(t *testing.T, b Backend) {
 			for {
 				legs, err := reader.Search(t.Context(), index.Query{Text: "fox", Collection: "c", Depth: 3 * size})
 				if err == nil {
-					err = whole(legs, size)
+					err = whole(t.Context(), legs, size)
 				}
 				if err == nil && legs.Generation < last {
 					err = fmt.Errorf("generation %d after %d", legs.Generation, last)
@@ -67,7 +68,7 @@ func generations(t *testing.T, b Backend) {
 
 // whole says what is wrong with an answer that should have one round of all
 // documents in both legs.
-func whole(legs index.Legs, size int) error {
+func whole(ctx context.Context, legs index.Legs, size int) error {
 	for name, leg := range map[string]*index.Leg{"vector": &legs.Vector, "keyword": &legs.Keyword} {
 		if leg.Err != nil {
 			return fmt.Errorf("%s: %w", name, leg.Err)
@@ -75,11 +76,10 @@ func whole(legs index.Legs, size int) error {
 		if len(leg.Hits) != size {
 			return fmt.Errorf("%s: got %d hits in generation %d, want %d", name, len(leg.Hits), legs.Generation, size)
 		}
-		for i := range leg.Hits {
-			h := leg.Hits[i]
-			if err := h.Load(); err != nil {
-				return err
-			}
+		if err := Load(ctx, leg.Hits); err != nil {
+			return fmt.Errorf("%s: load: %w", name, err)
+		}
+		for _, h := range leg.Hits {
 			if want := fmt.Sprintf("round%d,", legs.Generation-1); !strings.Contains(h.Chunk.Text, want) {
 				return fmt.Errorf("%s: got %q in generation %d", name, h.Chunk.Text, legs.Generation)
 			}

@@ -64,7 +64,7 @@ func (e *serverError) advice() string {
 // index; by default the one is so of a node whose disk is 95 % full, the other
 // where every node's is 90 % full.
 func (e *serverError) blocked() bool {
-	return e.Type == "cluster_block_exception" && slices.ContainsFunc([]string{"read-only", "disk", "create-index blocked"}, func(why string) bool {
+	return e.block() && slices.ContainsFunc([]string{"read-only", "disk", "create-index blocked"}, func(why string) bool {
 		return strings.Contains(e.Reason, why)
 	})
 }
@@ -74,7 +74,11 @@ func (e *serverError) busy() bool {
 	if e.blocked() {
 		return false
 	}
-	return e.Status == http.StatusTooManyRequests || e.Status >= 500 || e.Type == "cluster_block_exception"
+	return e.Status == http.StatusTooManyRequests || e.Status >= 500 || e.block()
+}
+
+func (e *serverError) block() bool {
+	return e.Type == "cluster_block_exception" || e.Type == "index_create_block_exception"
 }
 
 // isServers says whether the server has refused a request, rather than not

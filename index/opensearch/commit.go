@@ -137,7 +137,7 @@ func (r *run) buryOne(ctx context.Context, h hit) error {
 	}
 	if source, ok := r.ledger.Moved[id]; ok && !r.ledger.Gone[id] {
 		again := rec
-		again.Source, again.Src, again.Born = source, hexKey(index.KeyOf(source)), r.stage.number
+		again.Source, again.Src, again.Born = source, nameKey(source), r.stage.number
 		if err := r.put(ctx, again); err != nil {
 			return err
 		}

@@ -35,8 +35,8 @@ func (e *Engine) list(ctx context.Context, s state, query object, by string, lim
 	body := object{
 		"size": min(limit, deepest), "track_total_hits": false, "query": both(s.visible(), query), "sort": []object{{by: "asc"}},
 	}
-	var got response
-	if err := e.call(ctx, http.MethodPost, "/"+s.Store+"/_search?rest_total_hits_as_int=true&allow_partial_search_results=false", body, &got); err != nil {
+	got, err := e.search(ctx, s.Store, body)
+	if err != nil {
 		return nil, unreachable(err)
 	}
 	out := make([]record, len(got.Hits.Hits))
@@ -85,7 +85,7 @@ func (e *Engine) Document(ctx context.Context, collection, id string, filters ma
 		return info, nil, err
 	}
 	err = e.read(ctx, collection, func(s state) error {
-		own := object{"term": object{"doc": hexKey(index.KeyOf(id))}}
+		own := object{"term": object{"doc": nameKey(id)}}
 		query := []object{kind(isDocument), own}
 		if f := condition(filter); f != nil {
 			query = append(query, f)
@@ -120,16 +120,16 @@ func (e *Engine) Document(ctx context.Context, collection, id string, filters ma
 // Delete implements [index.Engine].
 func (e *Engine) Delete(ctx context.Context, collection string, names []string) (deleted []index.Deleted, err error) {
 	query := object{"bool": object{"minimum_should_match": 1, "should": []object{
-		among("doc", docKeys(names)), among("url", slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" })),
+		among("doc", nameKeys(names)), among("url", slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" })),
 	}}}
 	_, err = e.remove(ctx, collection, query, &deleted)
 	return deleted, err
 }
 
-func docKeys(ids []string) []string {
+func nameKeys(ids []string) []string {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
-		keys[i] = hexKey(index.KeyOf(id))
+		keys[i] = nameKey(id)
 	}
 	return keys
 }
@@ -137,7 +137,7 @@ func docKeys(ids []string) []string {
 // DeleteDocument implements [index.Engine].
 func (e *Engine) DeleteDocument(ctx context.Context, collection, id string) (index.Manifest, error) {
 	var deleted []index.Deleted
-	m, err := e.remove(ctx, collection, among("doc", docKeys([]string{id})), &deleted)
+	m, err := e.remove(ctx, collection, among("doc", nameKeys([]string{id})), &deleted)
 	if err == nil && len(deleted) == 0 {
 		err = fmt.Errorf("document %q: %w", id, index.ErrNoDocument)
 	}
@@ -197,8 +197,7 @@ func (e *Engine) Collections() ([]index.CollectionInfo, error) {
 
 func (e *Engine) states(ctx context.Context) ([]state, error) {
 	body := object{"size": deepest, "track_total_hits": false, "query": object{"match_all": object{}}}
-	var got response
-	err := e.call(ctx, http.MethodPost, "/"+e.collectionsIndex()+"/_search?rest_total_hits_as_int=true&allow_partial_search_results=false", body, &got)
+	got, err := e.search(ctx, e.collectionsIndex(), body)
 	if hasType(err, noIndex) {
 		return nil, nil
 	}

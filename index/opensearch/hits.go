@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 
@@ -35,6 +34,13 @@ type response struct {
 		Total int   `json:"total"`
 		Hits  []hit `json:"hits"`
 	} `json:"hits"`
+	Counts struct { // of counting
+		Chunks struct {
+			Buckets []struct {
+				Count int `json:"doc_count"`
+			} `json:"buckets"`
+		} `json:"chunks"`
+	} `json:"aggregations"`
 }
 
 type hit struct {
@@ -50,6 +56,7 @@ type hit struct {
 // fields are doc values.
 type fields struct {
 	Kind    []string   `json:"kind"`
+	ID      []string   `json:"id"`
 	Doc     []string   `json:"doc"`
 	Key     []string   `json:"key"`
 	Hash    []string   `json:"hash"`
@@ -61,11 +68,15 @@ type fields struct {
 	Raw     []rawBytes `json:"raw"`
 }
 
-// rawBytes is a doc value of bytes, which comes in base64 without padding.
+// rawBytes is a doc value of bytes, which comes in base64, with padding or
+// without. As there may be hundreds of them in an answer, and all that is said in
+// base64 can stand in JSON as it is, it is read from the JSON itself.
 type rawBytes []byte
 
-func (b *rawBytes) UnmarshalText(text []byte) (err error) {
-	*b, err = base64.RawStdEncoding.AppendDecode(nil, bytes.TrimRight(text, "="))
+func (b *rawBytes) UnmarshalJSON(p []byte) error {
+	text := bytes.TrimRight(bytes.Trim(p, `"`), "=")
+	*b = make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
+	_, err := base64.RawStdEncoding.Decode(*b, text)
 	return err
 }
 
@@ -109,8 +120,9 @@ type legAnswer struct {
 	moved error // the index is not there any more
 }
 
-// leg reads hits; score gives ours of the server's.
-func (r response) leg(score func(float64) float64) (out legAnswer) {
+// leg reads hits, whose rest is read where they are kept; score gives our score
+// of the server's.
+func (r response) leg(score func(float64) float64, rest *rest) (out legAnswer) {
 	if err := r.error(); err != nil {
 		if hasType(err, noIndex) {
 			out.moved = errMoved
@@ -122,17 +134,8 @@ func (r response) leg(score func(float64) float64) (out legAnswer) {
 		return out
 	}
 	for _, h := range r.Hits.Hits {
-		own, err := h.record()
-		if err != nil {
-			out.Err = errors.Join(out.Err, err)
-			continue
-		}
-		c, err := own.chunk()
-		if err != nil {
-			out.Err = errors.Join(out.Err, err)
-			continue
-		}
-		out.Hits = append(out.Hits, index.Hit{Chunk: c, Score: score(h.Score)})
+		c := chunkOf(first(h.Fields.ID), first(h.Fields.Ordinal))
+		out.Hits = append(out.Hits, index.LateHit(c, score(h.Score), rest, rest.add(h.Fields)))
 		out.raw = append(out.raw, first(h.Fields.Raw))
 	}
 	return out

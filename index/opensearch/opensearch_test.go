@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/enginetest"
 	"github.com/ragproxy/ragproxy/index/split"
@@ -435,7 +438,11 @@ func patience(t *testing.T, cluster *ostest.Cluster) {
 		q := index.Query{Text: text, Collection: "c", Depth: 20}
 		a, errA := x.Search(t.Context(), q)
 		b, errB := late.Search(t.Context(), q)
-		if err := errors.Join(errA, errB); err != nil {
+		err := errors.Join(errA, errB)
+		for _, leg := range []index.Leg{a.Vector, a.Keyword, b.Vector, b.Keyword} {
+			err = errors.Join(err, enginetest.Load(t.Context(), leg.Hits))
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		if len(a.Vector.Hits) <= 20 {
@@ -444,8 +451,8 @@ func patience(t *testing.T, cluster *ostest.Cluster) {
 		for _, legs := range []*index.Legs{&a, &b} {
 			legs.Vector.Took, legs.Keyword.Took, legs.Embed.Took = 0, 0, 0
 		}
-		if fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) {
-			t.Errorf("%q: got %+v where the vector was late, want %+v", text, b, a)
+		if diff := cmp.Diff(a, b, cmpopts.IgnoreUnexported(index.Hit{})); diff != "" {
+			t.Errorf("%q: where the vector was late (+): %s", text, diff)
 		}
 	}
 }

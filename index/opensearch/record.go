@@ -50,11 +50,23 @@ const (
 
 func hexKey(k index.Key) string { return hex.EncodeToString(k[:]) }
 
+// nameKey is the key of a document's id, or of a source.
+func nameKey(name string) string { return hexKey(index.KeyOf(name)) }
+
 func parseKey(text string) (k index.Key, err error) {
 	if n, err := hex.Decode(k[:], []byte(text[:min(len(text), 2*len(k))])); err != nil || n != len(k) {
 		return k, fmt.Errorf("key %q: not %d bytes in hexadecimal", text, len(k))
 	}
 	return k, nil
+}
+
+// recordID is what a document's record has for an _id, by the key of its own id:
+// one that is written again is not there twice.
+func recordID(born int, doc string) string { return strconv.Itoa(born) + "-" + doc }
+
+// chunkID is that of a chunk's record.
+func chunkID(born int, doc string, ordinal int) string {
+	return recordID(born, doc) + "-" + strconv.Itoa(ordinal)
 }
 
 // documentRecord is a document without its text.
@@ -71,7 +83,7 @@ func documentRecord(p index.Stored, born int) (record, error) {
 	own, err := facts(d)
 	return record{
 		Kind: isDocument, ID: d.ID, URL: d.URL, Title: d.Title, Meta: meta, Marks: marks, Source: p.Source, Chunks: len(p.Cut.Chunks),
-		Doc: hexKey(index.KeyOf(d.ID)), Hash: hexKey(p.Cut.Hash), Src: hexKey(index.KeyOf(p.Source)), Facts: own, Born: born,
+		Doc: nameKey(d.ID), Hash: hexKey(p.Cut.Hash), Src: nameKey(p.Source), Facts: own, Born: born,
 	}, err
 }
 
@@ -86,12 +98,16 @@ func chunkRecord(document record, c index.Chunk, key index.Key) (record, error) 
 }
 
 // chunk is the chunk of a record.
-func (r *record) chunk() (index.Chunk, error) {
-	meta, err := remote.ReadMeta(r.Meta)
-	return index.Chunk{
-		ID: fmt.Sprintf("%s#chunk-%d", r.ID, r.Ordinal), DocumentID: r.ID, URL: r.URL, Title: r.Title,
-		Text: r.Text, Ordinal: r.Ordinal, Start: r.From, End: r.To, Meta: meta,
-	}, err
+func (r *record) chunk() (c index.Chunk, err error) {
+	c = chunkOf(r.ID, r.Ordinal)
+	c.URL, c.Title, c.Text, c.Start, c.End = r.URL, r.Title, r.Text, r.From, r.To
+	c.Meta, err = remote.ReadMeta(r.Meta)
+	return c, err
+}
+
+// chunkOf is a chunk that nothing else is known of.
+func chunkOf(document string, ordinal int) index.Chunk {
+	return index.Chunk{ID: fmt.Sprintf("%s#chunk-%d", document, ordinal), DocumentID: document, Ordinal: ordinal}
 }
 
 func (r *record) info() (index.DocumentInfo, error) {

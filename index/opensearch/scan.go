@@ -34,12 +34,9 @@ func (e *Engine) each(ctx context.Context, s scan, f func(h hit) error) error {
 		"docvalue_fields": append([]string{}, s.fields...), "seq_no_primary_term": s.seqNo, // null is no list
 	}
 	for {
-		var got response
-		if err := e.call(ctx, http.MethodPost, "/"+s.store+"/_search?rest_total_hits_as_int=true&allow_partial_search_results=false", body, &got); err != nil {
+		got, err := e.search(ctx, s.store, body)
+		if err != nil {
 			return unreachable(err)
-		}
-		if err := got.error(); err != nil {
-			return err
 		}
 		for _, h := range got.Hits.Hits {
 			if err := f(h); err != nil {
@@ -51,6 +48,15 @@ func (e *Engine) each(ctx context.Context, s scan, f func(h hit) error) error {
 		}
 		body["search_after"] = got.Hits.Hits[len(got.Hits.Hits)-1].Sort
 	}
+}
+
+// search asks one index, and fails rather than leave a shard out.
+func (e *Engine) search(ctx context.Context, index string, body object) (got response, err error) {
+	err = e.call(ctx, http.MethodPost, "/"+index+"/_search?rest_total_hits_as_int=true&allow_partial_search_results=false", body, &got)
+	if err == nil {
+		err = got.error()
+	}
+	return got, err
 }
 
 // both is what two queries and more have in common.

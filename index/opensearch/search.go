@@ -172,9 +172,8 @@ func (s *search) batch(ctx context.Context, vector, keyword bool) error {
 	have := map[string]int{}
 	if words {
 		r.add(s.state.Store, s.route, q.matching())
-		unknown = s.unknown(have)
-		for _, t := range unknown {
-			r.add(s.state.Store, s.route, counting(t))
+		if unknown = s.unknown(have); len(unknown) > 0 {
+			r.add(s.state.Store, s.route, counting(unknown))
 		}
 	}
 	if r.err != nil {
@@ -189,16 +188,17 @@ func (s *search) batch(ctx context.Context, vector, keyword bool) error {
 	}
 	var v, k legAnswer
 	var other []index.Hit
+	late := &rest{engine: s.engine, collection: s.Collection, store: s.state.Store}
 	if vector {
-		v = got.next().leg(cosine)
+		v = got.next().leg(cosine, late)
 	}
 	if words {
-		k = got.next().leg(func(score float64) float64 { return score })
+		k = got.next().leg(func(score float64) float64 { return score }, late)
 		if vector {
 			other = k.compared(s.Vector)
 		}
-		for _, t := range unknown {
-			have[field(t)+t.Text] = s.count(t, got.next())
+		if len(unknown) > 0 {
+			s.count(unknown, got.next(), have)
 		}
 	}
 	if err := errors.Join(v.moved, k.moved); err != nil {
@@ -247,12 +247,18 @@ func (s *search) unknown(have map[string]int) (out []lexical.QueryTerm) {
 	return out
 }
 
-func (s *search) count(t lexical.QueryTerm, r response) int {
-	if r.error() != nil {
-		return 0 // the leg itself says so, too
+// count reads the answer to counting. Where there is none the leg itself says so,
+// too.
+func (s *search) count(terms []lexical.QueryTerm, r response, have map[string]int) {
+	g := generation{s.state.Store, s.state.Run}
+	if r.error() != nil || len(r.Counts.Chunks.Buckets) != len(terms) {
+		return
 	}
-	s.engine.counts.put(generation{s.state.Store, s.state.Run}, t, r.Hits.Total)
-	return r.Hits.Total
+	for i, t := range terms {
+		n := r.Counts.Chunks.Buckets[i].Count
+		have[field(t)+t.Text] = n
+		s.engine.counts.put(g, t, n)
+	}
 }
 
 func (s *search) put(vector, keyword bool, v, k legAnswer, other []index.Hit, have map[string]int) {

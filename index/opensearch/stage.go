@@ -20,7 +20,6 @@ type staged struct {
 	dims   int    // of the store's vectors; 0 while it has no field for them
 	anew   bool   // a store of its own, for all documents
 	bulk   *bulk
-	ids    int // given out
 
 	documents int // written by this run
 	chunks    int
@@ -201,15 +200,18 @@ func (r *run) write(ctx context.Context, p index.Stored, vectors [][]float32, ke
 	return nil
 }
 
-// put writes a record of this run. Its id says whose it is.
+// put writes a record of this run.
 func (r *run) put(ctx context.Context, rec record) error {
 	b, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
-	r.stage.ids++
 	r.stage.records++
-	return r.stage.bulk.add(ctx, action{ID: fmt.Sprintf("%d-%d", r.stage.number, r.stage.ids)}, b)
+	id := recordID(rec.Born, rec.Doc)
+	if rec.Kind == isChunk {
+		id = chunkID(rec.Born, rec.Doc, rec.Ordinal)
+	}
+	return r.stage.bulk.add(ctx, action{ID: id}, b)
 }
 
 // replace writes a record again, if it is still as it was read.
