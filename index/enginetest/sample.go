@@ -106,3 +106,18 @@ func Latency(b *testing.B, x index.Engine, q index.Query, asked []string) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
 }
+
+// Rates loads the same by a server's own means and by a run, by turns, and tells
+// the medians of both in seconds, and of the run's rate in percent of the other
+// one's. Both give the time that they took.
+func Rates(b *testing.B, own, run func() time.Duration) {
+	var owns, runs, rates []float64
+	for b.Loop() {
+		o, r := own().Seconds(), run().Seconds()
+		owns, runs, rates = append(owns, o), append(runs, r), append(rates, 100*o/r)
+	}
+	for unit, list := range map[string][]float64{"own-s": owns, "run-s": runs, "%-of-own": rates} {
+		slices.Sort(list)
+		b.ReportMetric((list[len(list)/2]+list[(len(list)-1)/2])/2, unit)
+	}
+}

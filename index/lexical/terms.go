@@ -2,6 +2,7 @@ package lexical
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -42,16 +43,38 @@ func NewTerms(engine string) (*Terms, error) {
 // Engine is the name of the engine with these words.
 func (t *Terms) Engine() string { return namePrefix + t.name }
 
-// Chunk counts the words of a chunk, and gives its length in words.
-func (t *Terms) Chunk(c index.Chunk) (counts map[string]int, length int) {
-	counts = map[string]int{}
+// Words are how often each word of a chunk is there, and how many they are.
+type Words struct {
+	Counts map[string]int
+	Length int
+}
+
+// Chunk counts the words of a chunk.
+func (t *Terms) Chunk(c index.Chunk) Words {
+	w := Words{Counts: map[string]int{}}
 	for _, token := range t.analyzer.Analyze([]byte(chunkText(c))) {
-		length++
+		w.Length++
 		if len(token.Term) > 0 {
-			counts[string(token.Term)]++
+			w.Counts[string(token.Term)]++
 		}
 	}
-	return counts, length
+	return w
+}
+
+// Chunks counts the words of each chunk, on all cores.
+func (t *Terms) Chunks(list []index.Chunk) []Words {
+	out := make([]Words, len(list))
+	workers := min(runtime.GOMAXPROCS(0), len(list))
+	var working sync.WaitGroup
+	for w := range workers {
+		working.Go(func() {
+			for i := w; i < len(list); i += workers {
+				out[i] = t.Chunk(list[i])
+			}
+		})
+	}
+	working.Wait()
+	return out
 }
 
 // QueryTerm is a word of a query and how often it is there. Where Pairs is

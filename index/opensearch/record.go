@@ -159,11 +159,11 @@ const filler = "\uE000"
 
 // setWords writes the chunk's words, each as often as it is there, and the
 // characters of its pairs.
-func (r *record) setWords(terms *lexical.Terms, c index.Chunk) {
-	counts, length := terms.Chunk(c)
+func (r *record) setWords(w lexical.Words) {
 	var words, singles strings.Builder
-	for word, n := range counts {
-		length -= n
+	others := w.Length // that the analyzer has cut and made nothing of
+	for word, n := range w.Counts {
+		others -= n
 		for range n {
 			words.WriteString(word)
 			words.WriteByte(' ')
@@ -175,7 +175,7 @@ func (r *record) setWords(terms *lexical.Terms, c index.Chunk) {
 			}
 		}
 	}
-	for range length {
+	for range others {
 		words.WriteString(filler + " ")
 	}
 	r.Words, r.Singles = words.String(), singles.String()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/ragproxy/ragproxy/index"
+	"github.com/ragproxy/ragproxy/index/lexical"
 	"github.com/ragproxy/ragproxy/index/remote"
 )
 
@@ -70,12 +71,17 @@ func (r *run) flushPending(ctx context.Context) error {
 	if err := r.openStore(ctx); err != nil {
 		return err
 	}
+	var chunks []index.Chunk
+	for _, p := range r.pending {
+		chunks = append(chunks, p.Cut.Chunks...)
+	}
+	words := r.terms.Chunks(chunks)
 	for _, p := range r.pending {
 		n := len(p.Cut.Chunks)
-		if err := r.write(ctx, p, vectors[:n], keys[:n]); err != nil {
+		if err := r.write(ctx, p, vectors[:n], keys[:n], words[:n]); err != nil {
 			return fmt.Errorf("write documents: %w", err)
 		}
-		vectors, keys = vectors[n:], keys[n:]
+		vectors, keys, words = vectors[n:], keys[n:], words[n:]
 	}
 	r.embedded += r.ahead
 	r.pending, r.ahead = nil, 0
@@ -174,7 +180,7 @@ func (r *run) makeStore(ctx context.Context) error {
 }
 
 // write adds a document with its chunks to what is sent.
-func (r *run) write(ctx context.Context, p index.Stored, vectors [][]float32, keys []index.Key) error {
+func (r *run) write(ctx context.Context, p index.Stored, vectors [][]float32, keys []index.Key, words []lexical.Words) error {
 	s := &r.stage
 	d, err := documentRecord(p, s.number)
 	if err != nil {
@@ -188,7 +194,7 @@ func (r *run) write(ctx context.Context, p index.Stored, vectors [][]float32, ke
 		if err != nil {
 			return err
 		}
-		rec.setWords(r.terms, c)
+		rec.setWords(words[i])
 		rec.setVector(vectors[i])
 		if err := r.put(ctx, rec); err != nil {
 			return err
@@ -239,7 +245,7 @@ func (r *run) restored(h hit) (record, error) {
 	if err != nil {
 		return rec, err
 	}
-	rec.setWords(r.terms, c)
+	rec.setWords(r.terms.Chunk(c))
 	if raw := first(f.Raw); len(raw) > 0 {
 		rec.setVector(bytesFloats(raw))
 	} else {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ragproxy/ragproxy/index"
 	"github.com/ragproxy/ragproxy/index/enginetest"
@@ -66,28 +67,25 @@ func BenchmarkLoad(b *testing.B) {
 	server := pgtest.Start(b)
 	docs, _ := enginetest.Sample(8000, 0)
 	e := &enginetest.Bag{}
-	publish(b, open(b, postgres.Options{URL: server.Database(b), Embedder: e}), docs...) // embedding is not what is measured
-	b.Run("run", func(b *testing.B) {
-		for b.Loop() {
-			publish(b, open(b, postgres.Options{URL: server.Database(b), Embedder: e}), docs...)
+	url, dir := server.Database(b), server.Folder()
+	m := publish(b, open(b, postgres.Options{URL: url, Embedder: e}), docs...) // embedding is not what is measured
+	b.Logf("%d chunks", m.Chunks)
+	tables := []string{"document_1", "chunk_1", "posting_1"}
+	for _, table := range tables {
+		server.SQL(b, url, fmt.Sprintf(`\copy ragproxy.%s TO '%s' (FORMAT binary)`, table, filepath.Join(dir, table)))
+	}
+	enginetest.Rates(b, func() time.Duration {
+		execute(b, url, "DROP INDEX IF EXISTS chunk_1_graph; TRUNCATE document_1, chunk_1, posting_1")
+		begin := time.Now()
+		for _, table := range tables {
+			server.SQL(b, url, fmt.Sprintf(`\copy ragproxy.%s FROM '%s' (FORMAT binary)`, table, filepath.Join(dir, table)))
 		}
-	})
-	b.Run("copy", func(b *testing.B) {
-		url := server.Database(b)
-		m := publish(b, open(b, postgres.Options{URL: url, Embedder: e}), docs...)
-		dir := server.Folder()
-		for _, table := range []string{"document_1", "chunk_1", "posting_1"} {
-			server.SQL(b, url, fmt.Sprintf(`\copy ragproxy.%s TO '%s' (FORMAT binary)`, table, filepath.Join(dir, table)))
-		}
-		for b.Loop() {
-			b.StopTimer()
-			execute(b, url, "DROP INDEX IF EXISTS chunk_1_graph; TRUNCATE document_1, chunk_1, posting_1")
-			b.StartTimer()
-			for _, table := range []string{"document_1", "chunk_1", "posting_1"} {
-				server.SQL(b, url, fmt.Sprintf(`\copy ragproxy.%s FROM '%s' (FORMAT binary)`, table, filepath.Join(dir, table)))
-			}
-			execute(b, url, "CREATE INDEX chunk_1_graph ON chunk_1 USING hnsw ((embedding::halfvec(384)) halfvec_ip_ops)")
-		}
-		b.Logf("%d chunks", m.Chunks)
+		execute(b, url, "CREATE INDEX chunk_1_graph ON chunk_1 USING hnsw ((embedding::halfvec(384)) halfvec_ip_ops)")
+		return time.Since(begin)
+	}, func() time.Duration {
+		x := open(b, postgres.Options{URL: server.Database(b), Embedder: e})
+		begin := time.Now()
+		publish(b, x, docs...)
+		return time.Since(begin)
 	})
 }

@@ -34,7 +34,7 @@ func (r *run) commit(ctx context.Context) (index.Manifest, error) {
 	if err := r.openStore(ctx); err != nil { // a run that only deletes has written nothing yet
 		return index.Manifest{}, fmt.Errorf("make tables: %w", err)
 	}
-	if err := errors.Join(r.writeLists(ctx), r.settle()); err != nil {
+	if err := errors.Join(r.writeRows(ctx), r.writeLists(ctx), r.settle()); err != nil {
 		return index.Manifest{}, err
 	}
 	next := r.next()

@@ -61,9 +61,9 @@ func (e *Engine) checkPostings(ctx context.Context, tx pgx.Tx, r row) error {
 			return fmt.Errorf("chunk %d of %d: %w", at, r.nextChunk, errPostings)
 		}
 		there[at] = true
-		counts, length := terms.Chunk(c)
-		for term, n := range counts {
-			want += postingSum(plain(term), lexical.Occurrence{Row: int32(at), Count: uint32(n), Length: uint32(length)})
+		words := terms.Chunk(c)
+		for term, n := range words.Counts {
+			want += postingSum(plain(term), lexical.Occurrence{Row: int32(at), Count: uint32(n), Length: uint32(words.Length)})
 		}
 		return nil
 	})

@@ -288,9 +288,14 @@ func (r *run) Abort() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if r.copying.done != nil { // what was embedded is not to be embedded again
+	// What was embedded is not to be embedded again: the next run finds what comes
+	// through.
+	if len(r.stage.chunkRows) > 0 {
+		_ = r.writeRows(ctx)
+	}
+	if r.copying.done != nil {
 		stop := context.AfterFunc(ctx, r.copying.cancel)
-		_ = r.settle() // the next run finds what has come through
+		_ = r.settle()
 		stop()
 	}
 	// The lease goes with the session, however that ends; so it goes at once.

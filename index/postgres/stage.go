@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pgvector/pgvector-go"
@@ -17,8 +18,15 @@ import (
 	"github.com/ragproxy/ragproxy/index/remote"
 )
 
-// listAhead is how many chunks' postings are written together.
-const listAhead = 4096
+const (
+	// writeAhead is how many chunks are written together, unless the last ones
+	// were longer than writeEvery ago: as an embedder is slow, so that a run that
+	// is killed loses no more than that.
+	writeAhead = 1024
+	writeEvery = time.Second
+	// listAhead is how many chunks' postings are written together.
+	listAhead = 4096
+)
 
 // staged is what a run has written and not published.
 type staged struct {
@@ -31,8 +39,12 @@ type staged struct {
 	documents int // written by this run
 	chunks    int
 	tokens    int64
-	lists     map[string][]lexical.Occurrence
-	inLists   int
+
+	documentRows, chunkRows [][]any // to be written
+	wrote                   time.Time
+
+	lists   map[string][]lexical.Occurrence
+	inLists int
 }
 
 func newStaged(r *run) staged {
@@ -59,7 +71,7 @@ func (r *run) Flush(ctx context.Context) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	r.failed = told(r.settle())
+	r.failed = told(errors.Join(r.writeRows(ctx), r.settle()))
 	return r.failed
 }
 
@@ -81,11 +93,16 @@ func (r *run) flushPending(ctx context.Context) error {
 	if err := r.openStore(ctx); err != nil {
 		return fmt.Errorf("make tables: %w", err)
 	}
-	if err := r.write(ctx, vectors, keys); err != nil {
-		return fmt.Errorf("write documents: %w", err)
+	if err := r.addRows(vectors, keys); err != nil {
+		return err
 	}
 	r.embedded += r.ahead
 	r.pending, r.ahead = nil, 0
+	if len(r.stage.chunkRows) >= writeAhead || time.Since(r.stage.wrote) > writeEvery {
+		if err := r.writeRows(ctx); err != nil {
+			return err
+		}
+	}
 	if r.stage.inLists >= listAhead {
 		return r.writeLists(ctx)
 	}
@@ -183,8 +200,9 @@ func (r *run) setDims(ctx context.Context) error {
 	return err
 }
 
-func (r *run) write(ctx context.Context, vectors [][]float32, keys []index.Key) error {
-	var documents, chunks [][]any
+// addRows makes the rows of what is pending.
+func (r *run) addRows(vectors [][]float32, keys []index.Key) error {
+	words := r.terms.Chunks(storedChunks(r.pending))
 	s, at := &r.stage, 0
 	for _, p := range r.pending {
 		d := p.Document
@@ -193,7 +211,7 @@ func (r *run) write(ctx context.Context, vectors [][]float32, keys []index.Key) 
 		if err = errors.Join(err, errMarks); err != nil {
 			return err
 		}
-		documents = append(documents, []any{
+		s.documentRows = append(s.documentRows, []any{
 			s.document, d.ID, plain(d.URL), plain(d.Title), meta, marks, plain(p.Source), p.Cut.Hash[:], len(p.Cut.Chunks), s.born,
 		})
 		for _, c := range p.Cut.Chunks {
@@ -203,16 +221,26 @@ func (r *run) write(ctx context.Context, vectors [][]float32, keys []index.Key) 
 					return err
 				}
 			}
-			chunks = append(chunks, []any{s.chunk, s.document, c.Ordinal, c.Start, c.End, keys[at][:], own, plain(c.Text), s.list(r, c), s.born, pgvector.NewVector(vectors[at])})
+			s.chunkRows = append(s.chunkRows, []any{s.chunk, s.document, c.Ordinal, c.Start, c.End, keys[at][:], own, plain(c.Text), s.list(words[at]), s.born, pgvector.NewVector(vectors[at])})
 			s.chunk++
 			at++
 		}
 		s.document++
 	}
-	s.documents, s.chunks = s.documents+len(documents), s.chunks+len(chunks)
-	return r.copy(ctx,
-		into{in(s.store, "document_#"), []string{"row", "id", "url", "title", "meta", "marks", "source", "hash", "chunks", "born"}, documents},
-		into{in(s.store, "chunk_#"), []string{"row", "doc", "ordinal", "from_char", "to_char", "key", "meta", "text", "words", "born", "embedding"}, chunks})
+	s.documents, s.chunks = s.documents+len(r.pending), s.chunks+at
+	return nil
+}
+
+// writeRows begins to write the rows that were made.
+func (r *run) writeRows(ctx context.Context) error {
+	s := &r.stage
+	documents := into{in(s.store, "document_#"), []string{"row", "id", "url", "title", "meta", "marks", "source", "hash", "chunks", "born"}, s.documentRows}
+	chunks := into{in(s.store, "chunk_#"), []string{"row", "doc", "ordinal", "from_char", "to_char", "key", "meta", "text", "words", "born", "embedding"}, s.chunkRows}
+	s.documentRows, s.chunkRows, s.wrote = nil, nil, time.Now()
+	if err := r.copy(ctx, documents, chunks); err != nil {
+		return fmt.Errorf("write documents: %w", err)
+	}
+	return nil
 }
 
 // toJSON gives nil where there is nothing.
@@ -224,16 +252,26 @@ func toJSON[T map[string]any | []index.Mark](v T) (any, error) {
 	return json.RawMessage(plainJSON(b)), err
 }
 
-// list notes the words of a chunk, as it is stored, and counts them.
-func (s *staged) list(r *run, c index.Chunk) int {
-	c.Title, c.Text = plain(c.Title), plain(c.Text)
-	counts, length := r.terms.Chunk(c)
-	for term, n := range counts {
-		s.lists[term] = append(s.lists[term], lexical.Occurrence{Row: int32(s.chunk), Count: uint32(n), Length: uint32(length)})
+// storedChunks are the chunks of documents, with their titles and texts as they
+// are stored.
+func storedChunks(list []index.Stored) (chunks []index.Chunk) {
+	for _, p := range list {
+		for _, c := range p.Cut.Chunks {
+			c.Title, c.Text = plain(c.Title), plain(c.Text)
+			chunks = append(chunks, c)
+		}
 	}
-	s.tokens += int64(length)
+	return chunks
+}
+
+// list notes the words of the next chunk, and gives its length.
+func (s *staged) list(w lexical.Words) int {
+	for term, n := range w.Counts {
+		s.lists[term] = append(s.lists[term], lexical.Occurrence{Row: int32(s.chunk), Count: uint32(n), Length: uint32(w.Length)})
+	}
+	s.tokens += int64(w.Length)
 	s.inLists++
-	return length
+	return w.Length
 }
 
 func (r *run) writeLists(ctx context.Context) error {
