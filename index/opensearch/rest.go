@@ -2,6 +2,7 @@ package opensearch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,15 +30,17 @@ func (r *rest) add(f fields) (at int) {
 
 // Load implements [index.Rest]. Where a record is not there any more, as all of
 // them are written into another index when the embedder is another one, the same
-// text is looked for in what is published now.
+// text is looked for in what is published now; so it is where a node has just
+// gone, as a search finds the other copies of a shard.
 func (r *rest) Load(ctx context.Context, hits []*index.Hit) []error {
 	found := make(map[string]index.Chunk, len(hits))
 	err := r.get(ctx, hits, found)
-	if err == nil || hasType(err, noIndex) {
-		err = r.find(ctx, slices.DeleteFunc(slices.Clone(hits), func(h *index.Hit) bool {
-			_, ok := found[h.Chunk.ID]
-			return ok
-		}), found)
+	missing := slices.DeleteFunc(slices.Clone(hits), func(h *index.Hit) bool {
+		_, ok := found[h.Chunk.ID]
+		return ok
+	})
+	if len(missing) > 0 && ctx.Err() == nil {
+		err = r.find(ctx, missing, found)
 	}
 	errs := make([]error, len(hits))
 	for i, h := range hits {
@@ -71,25 +74,20 @@ func (r *rest) get(ctx context.Context, hits []*index.Hit, found map[string]inde
 	if err := r.engine.call(ctx, http.MethodPost, "/"+r.store+"/_mget?realtime=false", object{"ids": ids}, &got); err != nil {
 		return err
 	}
+	var err error
 	for _, d := range got.Docs {
-		if d.Error != nil {
-			return d.Error.error(http.StatusServiceUnavailable)
-		}
-		if !d.Found {
-			continue
-		}
-		if err := d.addTo(found); err != nil {
-			return err
+		switch {
+		case d.Error != nil:
+			err = d.Error.error(http.StatusServiceUnavailable)
+		case d.Found:
+			err = errors.Join(err, d.addTo(found))
 		}
 	}
-	return nil
+	return err
 }
 
 // find adds what is published now of the chunks, where it has the same text.
 func (r *rest) find(ctx context.Context, hits []*index.Hit, found map[string]index.Chunk) error {
-	if len(hits) == 0 {
-		return nil
-	}
 	now, err := r.engine.state(ctx, r.collection)
 	if err != nil {
 		return err
