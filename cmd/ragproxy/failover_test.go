@@ -19,83 +19,30 @@ import (
 	"github.com/ragproxy/ragproxy/internal/pgtest"
 )
 
-// failoverBatch is how many documents a request writes.
-const failoverBatch = 20
-
 // TestPostgresFailover writes documents through the API, and asks for those that
 // were acknowledged, while the primary is killed and a standby promoted; the
 // server is not restarted. RAGPROXY_FAILOVER_DOCUMENTS says how many (400).
 func TestPostgresFailover(t *testing.T) {
-	total := 400
-	if n, err := strconv.Atoi(os.Getenv("RAGPROXY_FAILOVER_DOCUMENTS")); err == nil {
-		total = n
-	}
 	primary := pgtest.Start(t)
 	url := primary.Database(t)
 	standby := primary.Standby(t)
-	cfg := testConfig(t, map[string]string{"engine.kind": "postgres", "engine.url": pgtest.Hosts(url, standby)})
-	splitter, err := defaultSplitter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := openEngineWith(cfg, &lengths{}, splitter)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := startAPIOn(t, cfg, engine, nil)
-	f := &failover{api: a, batch: failoverBatch}
-	f.write(t.Context(), failoverBatch) // a collection to begin with
-	ctx, stop := context.WithCancel(t.Context())
-	var askers sync.WaitGroup
-	for n := range 4 {
-		askers.Go(func() { f.ask(ctx, n) })
-	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		f.write(ctx, total)
-	}()
-	for f.acknowledged.Load() < int64(total)/2 {
-		time.Sleep(time.Millisecond)
-	}
+	f := newFailover(t, 20, map[string]string{"engine.kind": "postgres", "engine.url": pgtest.Hosts(url, standby)})
+	f.begin(4)
+	<-f.halfway
 	primary.Kill(t)
 	killed := time.Now()
 	time.Sleep(300 * time.Millisecond) // until somebody has seen it
 	standby.Promote(t)
 	promoted := time.Since(killed)
-	<-written
+	<-f.written
 	time.Sleep(200 * time.Millisecond) // more questions of the new primary
-	stop()
-	askers.Wait()
-
-	degraded := f.degradedFor()
+	f.stop()
 	t.Logf("%d documents acknowledged, %d requests refused; promoted after %s, written again after %s; %d searches, of them %d degraded within %s",
-		f.acknowledged.Load(), f.refused, promoted.Round(time.Millisecond), f.resumed.Sub(killed).Round(time.Millisecond), f.asked, f.degraded, degraded.Round(time.Millisecond))
-	if degraded > 2*time.Second {
-		t.Errorf("searches were degraded for %s, want 2s at most", degraded)
-	}
-	for _, wrong := range f.wrong {
-		t.Error(wrong)
-	}
+		f.acknowledged.Load(), f.refused, promoted.Round(time.Millisecond), f.resumed.Sub(killed).Round(time.Millisecond), f.asked, f.degraded, f.degradedFor().Round(time.Millisecond))
 	if f.refused == 0 || f.asked < 50 {
 		t.Errorf("got %d requests refused and %d searches: the failover was not seen", f.refused, f.asked)
 	}
-	f.findAll(engine, total)
-}
-
-// findAll wants every document to be found, and the collection to be whole.
-func (f *failover) findAll(engine index.Engine, total int) {
-	t := f.api.t
-	t.Helper()
-	for n := range total {
-		if status, answer := f.api.search(t.Context(), n); status != http.StatusOK || !holds(answer, n) || gjson.Get(answer, "degraded.#").Int() != 0 {
-			t.Fatalf("document %d was acknowledged and is not found: %d %s", n, status, answer)
-		}
-	}
-	report, err := engine.Inspect(t.Context(), defaultCollection)
-	if err != nil || len(report.Problems) > 0 || report.Manifest.Documents != total {
-		t.Errorf("got %d documents, %v, %v, want %d and no problem", report.Manifest.Documents, report.Problems, err, total)
-	}
+	f.check()
 }
 
 // TestOpenSearchNodeKilled is the same with three nodes and two copies of each
@@ -103,66 +50,40 @@ func (f *failover) findAll(engine index.Engine, total int) {
 // node that goes refuses is tried again by the run, so that no request need be
 // refused. RAGPROXY_FAILOVER_DOCUMENTS says how many documents (400).
 func TestOpenSearchNodeKilled(t *testing.T) {
-	total := 400
-	if n, err := strconv.Atoi(os.Getenv("RAGPROXY_FAILOVER_DOCUMENTS")); err == nil {
-		total = n
-	}
 	cluster := ostest.Start(t, ostest.Options{Nodes: 3})
-	cfg := testConfig(t, map[string]string{"engine.kind": "opensearch", "engine.url": cluster.URL(), "engine.shards": "3", "engine.replicas": "1"})
-	splitter, err := defaultSplitter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := openEngineWith(cfg, &lengths{}, splitter)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := startAPIOn(t, cfg, engine, nil)
-	f := &failover{api: a, batch: max(total/50, failoverBatch)}
-	f.write(t.Context(), f.batch)
+	f := newFailover(t, max(20, failoverDocuments()/50), map[string]string{
+		"engine.kind": "opensearch", "engine.url": cluster.URL(), "engine.shards": "3", "engine.replicas": "1",
+	})
 	cluster.Green(t)
-	ctx, stop := context.WithCancel(t.Context())
-	var askers sync.WaitGroup
-	for n := range 2 {
-		askers.Go(func() { f.ask(ctx, n) })
-	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		f.write(ctx, total)
-	}()
-	for f.acknowledged.Load() < int64(total)/2 {
-		time.Sleep(time.Millisecond)
-	}
+	f.begin(2)
+	<-f.halfway
 	manager := cluster.Manager(t)
 	cluster.Kill(t, manager)
 	atKill := f.acknowledged.Load()
-	<-written
+	<-f.written
 	without := f.acknowledged.Load() - atKill
 	cluster.Restart(t, manager)
 	begin := time.Now()
 	cluster.Green(t)
-	stop()
-	askers.Wait()
+	f.stop()
 	t.Logf("%d documents acknowledged, %d of them while the node was away, %d requests refused; green %s after it was back; %d searches, of them %d degraded within %s",
 		f.acknowledged.Load(), without, f.refused, time.Since(begin).Round(time.Millisecond), f.asked, f.degraded, f.degradedFor().Round(time.Millisecond))
-	if d := f.degradedFor(); d > 2*time.Second {
-		t.Errorf("searches were degraded for %s, want 2s at most", d)
-	}
-	for _, wrong := range f.wrong {
-		t.Error(wrong)
-	}
 	if without == 0 || f.asked < 50 {
 		t.Errorf("got %d documents written without the node and %d searches: it was not missed", without, f.asked)
 	}
-	f.findAll(engine, total)
+	f.check()
 }
 
 // failover is what goes on meanwhile.
 type failover struct {
 	*api
+	engine       index.Engine
+	total        int          // documents
 	batch        int          // documents of a request
 	acknowledged atomic.Int64 // documents, from the first on
+
+	halfway, written chan struct{}
+	stop             func() // ends the searches
 
 	refused int // requests that wrote
 	resumed time.Time
@@ -171,6 +92,75 @@ type failover struct {
 	asked, degraded             int
 	firstDegraded, lastDegraded time.Time
 	wrong                       []string
+}
+
+func failoverDocuments() int {
+	if n, err := strconv.Atoi(os.Getenv("RAGPROXY_FAILOVER_DOCUMENTS")); err == nil {
+		return n
+	}
+	return 400
+}
+
+// newFailover serves an engine that has a collection to begin with.
+func newFailover(t *testing.T, batch int, settings map[string]string) *failover {
+	t.Helper()
+	cfg := testConfig(t, settings)
+	splitter, err := defaultSplitter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := openEngineWith(cfg, &lengths{}, splitter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &failover{
+		api: startAPIOn(t, cfg, engine, nil), engine: engine, total: failoverDocuments(), batch: batch,
+		halfway: make(chan struct{}), written: make(chan struct{}),
+	}
+	f.write(t.Context(), batch)
+	return f
+}
+
+// begin begins to write all documents, and with so many searches one after the
+// other.
+func (f *failover) begin(askers int) {
+	ctx, cancel := context.WithCancel(f.api.t.Context())
+	var asking sync.WaitGroup
+	for n := range askers {
+		asking.Go(func() { f.ask(ctx, n) })
+	}
+	go func() {
+		defer close(f.written)
+		f.write(ctx, f.total/2)
+		close(f.halfway)
+		f.write(ctx, f.total)
+	}()
+	f.stop = func() {
+		cancel()
+		asking.Wait()
+	}
+}
+
+// check wants no search to have been wrong or degraded for long, every document
+// to be found, and the collection to be whole.
+func (f *failover) check() {
+	t := f.api.t
+	t.Helper()
+	if d := f.degradedFor(); d > 2*time.Second {
+		t.Errorf("searches were degraded for %s, want 2s at most", d)
+	}
+	for _, wrong := range f.wrong {
+		t.Error(wrong)
+	}
+	for n := range f.total {
+		if status, answer := f.api.search(t.Context(), n); status != http.StatusOK || !holds(answer, n) || gjson.Get(answer, "degraded.#").Int() != 0 {
+			t.Fatalf("document %d was acknowledged and is not found: %d %s", n, status, answer)
+		}
+	}
+	report, err := f.engine.Inspect(t.Context(), defaultCollection)
+	if err != nil || len(report.Problems) > 0 || report.Manifest.Documents != f.total {
+		t.Errorf("got %d documents, %v, %v, want %d and no problem", report.Manifest.Documents, report.Problems, err, f.total)
+	}
 }
 
 // write writes documents up to a number, each request until it is acknowledged.
