@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +74,7 @@ func TestOpenSearch(t *testing.T) {
 	}{
 		{"BackPressure", backPressure}, {"ReadOnly", readOnly}, {"Foreign", foreign}, {"StoreGone", storeGone}, {"Template", template},
 		{"Fenced", fenced}, {"Purge", purge}, {"Dropped", dropped}, {"Shards", shards}, {"Patience", patience},
+		{"Credentials", credentials},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, cluster) })
 	}
@@ -87,7 +91,10 @@ func splitter(t testing.TB) index.Splitter {
 
 func engine(t testing.TB, cluster *ostest.Cluster, o Options) *Engine {
 	t.Helper()
-	o.URL, o.Splitter = cluster.URL(), splitter(t)
+	o.Splitter = splitter(t)
+	if o.URL == "" {
+		o.URL = cluster.URL()
+	}
 	if o.Embedder == nil {
 		o.Embedder = &enginetest.Bag{}
 	}
@@ -476,5 +483,53 @@ func TestOpenSearchContext(t *testing.T) {
 	legs, err := x.Search(ctx, index.Query{Text: "fox", Collection: "c", Depth: 5})
 	if err != nil || !errors.Is(legs.Keyword.Err, context.Canceled) {
 		t.Errorf("got %v, %v, want the leg's context error", err, legs.Keyword.Err)
+	}
+}
+
+// credentials: the user and password of the URL are those that the server sees,
+// and what is wrong with them is told. A gate stands before it, as one does where
+// the server has no users of its own.
+func credentials(t *testing.T, cluster *ostest.Cluster) {
+	const password = "p@ss:w/rd"
+	node, err := url.Parse(strings.Split(cluster.URL(), ",")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := httputil.NewSingleHostReverseProxy(node)
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, given, _ := r.BasicAuth()
+		switch {
+		case given != password:
+			http.Error(w, "Unauthorized", http.StatusUnauthorized)
+		case user == "reader" && r.Method == http.MethodPut:
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"error":{"type":"security_exception","reason":"no permissions for [indices:admin/create]"},"status":403}`)
+		default:
+			through.ServeHTTP(w, r)
+		}
+	}))
+	defer gate.Close()
+	as := func(user, password string) *Engine {
+		at, err := url.Parse(gate.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if user != "" {
+			at.User = url.UserPassword(user, password)
+		}
+		return engine(t, cluster, Options{URL: at.String()})
+	}
+	x := as("writer", password)
+	publish(t, x, doc("a", "fox"))
+	finds(t, x, "fox", "map[a:true]")
+	for _, c := range []struct{ user, password, want string }{
+		{"", "", "wants credentials: set the user and password in engine.url"},
+		{"writer", "wr0ng-secret", "wants credentials: set the user and password in engine.url"},
+		{"reader", password, "refuses the user of engine.url: grant it to read and write the indices of ragproxy"},
+	} {
+		_, err := as(c.user, c.password).Begin(t.Context(), index.BuildOptions{Collection: "c"})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "wr0ng-secret") || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: got %v, want %q and no password", c.user, err, c.want)
+		}
 	}
 }
