@@ -134,16 +134,20 @@ func (s state) visible() object { return object{"bool": object{"must_not": s.inv
 // time there is no such record, and to leave none out costs a search nothing,
 // where to pass all through a filter would cost it its shortcuts.
 func (s state) invisible() []object {
-	not := []object{{"range": object{"born": object{"gt": s.Run}}}, s.died(s.Run)}
+	not := []object{unscored(object{"range": object{"born": object{"gt": s.Run}}}), s.died(s.Run)}
 	if len(s.Hidden) > 0 {
 		not = append(not, object{"terms": object{"born": s.Hidden}})
 	}
 	return not
 }
 
+// unscored keeps a clause as it is: OpenSearch 3.2 turns a range that must not
+// match into its opposite that must, which adds 1 to every score.
+func unscored(clause object) object { return object{"constant_score": object{"filter": clause}} }
+
 // died is what is not there any more since a run.
 func (s state) died(run int) object {
-	dead := object{"range": object{"died": object{"lte": run}}}
+	dead := unscored(object{"range": object{"died": object{"lte": run}}})
 	if len(s.Hidden) == 0 {
 		return dead
 	}

@@ -5,7 +5,7 @@
 #
 # It comes from Maven Central, by internal/ostest/pom.xml. Where it is there
 # already nothing is done. Needs Maven and a JDK, 17 or later. OPENSEARCH names
-# another version.
+# another version: 3.2.0.0 needs a JDK of 21.
 set -euo pipefail
 
 [ $# = 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
@@ -19,7 +19,8 @@ if [ -f "$dir/installed" ] && [ "$want" = "$(cat "$dir/installed")" ] && [ "$dir
   exit 0
 fi
 rm -rf "$dir/installed" "$dir/server" "$dir/knn" "$dir/markers"
-mvn -q -B -f "$here/pom.xml" -Dopensearch="$want" -Ddir="$dir" package
+profile=; [ "${want%%.*}" -lt 3 ] || profile=-Popensearch-3
+mvn -q -B -f "$here/pom.xml" $profile -Dopensearch="$want" -Ddir="$dir" package
 javac -d "$dir" -cp "$dir/server/*" "$here/Node.java"
 printf '%s\n' "$want" > "$dir/installed"
 echo "OpenSearch is installed in $dir"

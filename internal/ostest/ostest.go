@@ -44,10 +44,11 @@ type Options struct {
 // Cluster is some nodes, each a process of its own on loopback ports. Their data
 // are gone with the test. Not safe for concurrent use, except for URL and Prefix.
 type Cluster struct {
-	opts  Options
-	root  string
-	nodes []*node
-	next  atomic.Int64
+	opts    Options
+	root    string
+	version string
+	nodes   []*node
+	next    atomic.Int64
 }
 
 type node struct {
@@ -70,11 +71,12 @@ func Start(t testing.TB, opts Options) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(root, "Node.class")); err != nil {
+	version, err := os.ReadFile(filepath.Join(root, "installed"))
+	if err != nil {
 		t.Fatalf("%s=%s: %v: run internal/ostest/install.sh", Env, root, err)
 	}
 	opts.Nodes, opts.Heap = max(opts.Nodes, 1), cmp.Or(opts.Heap, 512)
-	c := &Cluster{opts: opts, root: root}
+	c := &Cluster{opts: opts, root: root, version: string(version)}
 	for i := range opts.Nodes {
 		c.nodes = append(c.nodes, &node{
 			name: fmt.Sprintf("node%d", i), home: t.TempDir(), http: freePort(t), transport: freePort(t),
@@ -132,9 +134,13 @@ func (c *Cluster) configure(t testing.TB, i int) {
 func (c *Cluster) start(t testing.TB, i int) {
 	t.Helper()
 	n := c.nodes[i]
+	ending := "ModulePlugin" // since OpenSearch 3
+	if strings.HasPrefix(c.version, "2.") {
+		ending = "Plugin"
+	}
 	plugins := []string{
-		"org.opensearch.analysis.common.CommonAnalysisPlugin", "org.opensearch.painless.PainlessPlugin",
-		"org.opensearch.index.reindex.ReindexPlugin", "org.opensearch.transport.Netty4Plugin",
+		"org.opensearch.painless.Painless" + ending,
+		"org.opensearch.index.reindex.Reindex" + ending, "org.opensearch.transport.Netty4" + ending,
 	}
 	classes := []string{c.root, filepath.Join(c.root, "server", "*")}
 	if !c.opts.WithoutKNN {
