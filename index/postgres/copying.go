@@ -57,3 +57,11 @@ func (r *run) settle() error {
 	r.copying = copying{}
 	return err
 }
+
+// settleWithin is settle, given up when the context ends.
+func (r *run) settleWithin(ctx context.Context) error {
+	if r.copying.done != nil {
+		defer context.AfterFunc(ctx, r.copying.cancel)()
+	}
+	return r.settle()
+}

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -195,6 +196,43 @@ func TestServerThatHangs(t *testing.T) {
 	legs, err = x.Search(t.Context(), index.Query{Text: "fox", Collection: "c", Depth: 3})
 	if err != nil || legs.Vector.Err != nil || len(legs.Keyword.Hits) != 1 {
 		t.Errorf("afterwards: got %v, %v", legs, err)
+	}
+}
+
+// TestAbortOfRunThatHangs: a run whose server hangs amid writing, and that has
+// more to write, ends all the same.
+func TestAbortOfRunThatHangs(t *testing.T) {
+	server := pgtest.Start(t)
+	x := open(t, postgres.Options{URL: server.Database(t), Embedder: letters{}})
+	r, err := x.Begin(t.Context(), index.BuildOptions{Collection: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	add := func(documents int) {
+		for range documents {
+			n++
+			if _, err := r.Add(t.Context(), "source", index.Document{ID: fmt.Sprint(n), Text: fmt.Sprintf("fox %d", n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(128)
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Freeze(t)
+	defer server.Thaw(t)
+	add(1024 + 128) // what is written, and what waits for that
+	ended := make(chan error, 1)
+	go func() { ended <- r.Abort() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("abort: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the run does not end")
 	}
 }
 

@@ -290,13 +290,8 @@ func (r *run) Abort() error {
 	defer cancel()
 	// What was embedded is not to be embedded again: the next run finds what comes
 	// through.
-	if len(r.stage.chunkRows) > 0 {
-		_ = r.writeRows(ctx)
-	}
-	if r.copying.done != nil {
-		stop := context.AfterFunc(ctx, r.copying.cancel)
-		_ = r.settle()
-		stop()
+	if r.settleWithin(ctx) == nil && len(r.stage.chunkRows) > 0 && r.writeRows(ctx) == nil {
+		_ = r.settleWithin(ctx)
 	}
 	// The lease goes with the session, however that ends; so it goes at once.
 	_, _ = r.conn.Exec(ctx, "SELECT pg_advisory_unlock_all()")
