@@ -42,7 +42,7 @@ func CutDocument(s Splitter, d Document) (Cut, error) {
 // cut is the chunk of a piece.
 func (d *docRecord) cut(ordinal int, p Piece) Chunk {
 	return Chunk{
-		ID: fmt.Sprintf("%s#chunk-%d", d.ID, ordinal), DocumentID: d.ID, URL: d.URL, Title: d.Title,
+		ID: ChunkID(d.ID, ordinal), DocumentID: d.ID, URL: d.URL, Title: d.Title,
 		Text: p.Text, Ordinal: ordinal, Start: p.Start, End: p.End, Meta: d.metaAt(p.Start),
 	}
 }

@@ -11,6 +11,8 @@
 // Start at [Open] to search and at [Index.Build] to fill.
 package index
 
+import "strconv"
+
 // Document is one loaded text: a page, a file, a line of a .jsonl file.
 type Document struct {
 	ID    string         // unique within a collection
@@ -32,7 +34,7 @@ type Mark struct {
 
 // Chunk is one indexed piece of a document's text.
 type Chunk struct {
-	ID         string         `json:"id"` // "<document id>#chunk-<ordinal>"
+	ID         string         `json:"id"` // see ChunkID
 	DocumentID string         `json:"document_id"`
 	URL        string         `json:"url"`
 	Title      string         `json:"title"`
@@ -41,4 +43,9 @@ type Chunk struct {
 	Start      int            `json:"start"`   // in characters (code points) of the document
 	End        int            `json:"end"`     // exclusive
 	Meta       map[string]any `json:"meta,omitempty"`
+}
+
+// ChunkID is the id of a document's chunk: "<document id>#chunk-<ordinal>".
+func ChunkID(document string, ordinal int) string {
+	return document + "#chunk-" + strconv.Itoa(ordinal)
 }

@@ -11,7 +11,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"unsafe"
 )
@@ -166,7 +165,7 @@ func (g *segment) place(row int) (Chunk, error) {
 		return Chunk{}, err
 	}
 	return Chunk{
-		ID: d.ID + "#chunk-" + strconv.Itoa(int(rec.Ordinal)), DocumentID: d.ID, URL: d.URL, Title: d.Title,
+		ID: ChunkID(d.ID, int(rec.Ordinal)), DocumentID: d.ID, URL: d.URL, Title: d.Title,
 		Ordinal: int(rec.Ordinal), Start: int(rec.Start), End: int(rec.End), Meta: d.metaAt(int(rec.Start)),
 	}, nil
 }

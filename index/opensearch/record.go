@@ -107,7 +107,7 @@ func (r *record) chunk() (c index.Chunk, err error) {
 
 // chunkOf is a chunk that nothing else is known of.
 func chunkOf(document string, ordinal int) index.Chunk {
-	return index.Chunk{ID: fmt.Sprintf("%s#chunk-%d", document, ordinal), DocumentID: document, Ordinal: ordinal}
+	return index.Chunk{ID: index.ChunkID(document, ordinal), DocumentID: document, Ordinal: ordinal}
 }
 
 func (r *record) info() (index.DocumentInfo, error) {

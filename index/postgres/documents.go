@@ -89,7 +89,7 @@ func documentChunks(ctx context.Context, tx pgx.Tx, r row, d index.DocumentInfo)
 		if err := from.Scan(&c.Text, &c.Ordinal, &c.Start, &c.End, &meta); err != nil {
 			return c, err
 		}
-		c.ID, c.DocumentID, c.URL, c.Title = fmt.Sprintf("%s#chunk-%d", d.ID, c.Ordinal), d.ID, d.URL, d.Title
+		c.ID, c.DocumentID, c.URL, c.Title = index.ChunkID(d.ID, c.Ordinal), d.ID, d.URL, d.Title
 		c.Meta, err = readMeta(meta)
 		return c, err
 	})

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"fmt"
-
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ragproxy/ragproxy/index"
@@ -59,7 +57,7 @@ func scanHit(rows pgx.Rows, h *index.Hit, before ...any) error {
 	if err != nil {
 		return err
 	}
-	c.ID = fmt.Sprintf("%s#chunk-%d", c.DocumentID, c.Ordinal)
+	c.ID = index.ChunkID(c.DocumentID, c.Ordinal)
 	c.Meta, err = readMeta(meta)
 	return err
 }

@@ -87,7 +87,7 @@ func eachStored(rows pgx.Rows, yield func(storedDocument) bool) error {
 		}
 		doc = &now.Document
 		c := index.Chunk{
-			ID: fmt.Sprintf("%s#chunk-%d", doc.ID, *ordinal), DocumentID: doc.ID, URL: doc.URL, Title: doc.Title,
+			ID: index.ChunkID(doc.ID, *ordinal), DocumentID: doc.ID, URL: doc.URL, Title: doc.Title,
 			Text: *text, Ordinal: *ordinal, Start: *start, End: *end,
 		}
 		if c.Meta, err = readMeta(chunkMeta); err != nil {
